@@ -1,0 +1,55 @@
+/**
+ * Every error that a person, a device or an operator can meet: a stable code and a sentence that is safe to
+ * show to anybody. Rooms know no HTTP: `api` maps codes to statuses. docs/errors.md lists them all.
+ */
+export const errorCatalogue = {
+  conflict: 'The request conflicts with the present state.',
+  claim_refused:
+    'This claim code can not be used. Check the code, and that the device is switched on and online.',
+  command_refused: 'The device does not take this command.',
+  database_newer: 'The database was written by a newer version of Hearthlock.',
+  idempotency_mismatch: 'This idempotency key was used before with another request.',
+  integrity_failed: 'A stored value did not open. It has not been shown.',
+  invalid_request: 'The request is not valid.',
+  model_invalid: 'The model description is not valid.',
+  not_found: 'There is nothing here, or nothing that you may see.',
+  payload_refused: 'The payload does not fit the model of the device.',
+  rate_limited: 'Too many requests. Wait before trying again.',
+  root_key_refused: 'The root key can not be used.',
+  sign_in_refused: 'The e-mail address or the password is not right.',
+  start_refused: 'Hearthlock did not start.',
+  stale_tenure: 'The tenure of this device has ended.',
+  too_large: 'The request is larger than allowed.',
+  unauthenticated: 'Sign in first.',
+  unavailable: 'The service is busy or starting. Try again shortly.',
+} as const
+
+export type ErrorCode = keyof typeof errorCatalogue
+
+export interface AppErrorOptions {
+  /** Overrides the catalogue's sentence; must be as safe to show: no value of anybody's, no credential. */
+  message?: string
+  /** For the log only; never leaves the server. */
+  detail?: string
+  cause?: unknown
+  /** With `rate_limited` and `unavailable`: when to try again. */
+  retryAfterSeconds?: number
+}
+
+export class AppError extends Error {
+  override readonly name = 'AppError'
+  readonly code: ErrorCode
+  readonly detail: string | undefined
+  readonly retryAfterSeconds: number | undefined
+
+  constructor(code: ErrorCode, options: AppErrorOptions = {}) {
+    super(options.message ?? errorCatalogue[code], { cause: options.cause })
+    this.code = code
+    this.detail = options.detail
+    this.retryAfterSeconds = options.retryAfterSeconds
+  }
+}
+
+export function isAppError(error: unknown, code?: ErrorCode): error is AppError {
+  return error instanceof AppError && (code === undefined || error.code === code)
+}

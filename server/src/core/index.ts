@@ -1,0 +1,22 @@
+export { type Clock, systemClock } from './clock.ts'
+export { type Database, type DatabaseOptions, openDatabase, type Queries, type Tx } from './database.ts'
+export { AppError, type AppErrorOptions, type ErrorCode, errorCatalogue, isAppError } from './errors.ts'
+export {
+  type AccountId,
+  asId,
+  type CommandId,
+  type DeviceId,
+  type HouseholdId,
+  idFromBytes,
+  idToBytes,
+  isId,
+  type KeyId,
+  type ModelId,
+  newId,
+  newOrderedId,
+  type RecordId,
+  type TenureId,
+} from './ids.ts'
+export { createLog, type Log, type LogFields, type LogLevel, silentLog } from './log.ts'
+export { type Migrations, migrate } from './migrate.ts'
+export { Personal, Secret } from './redact.ts'

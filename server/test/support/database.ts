@@ -1,0 +1,34 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { inject } from 'vitest'
+import { type Database, type Migrations, migrate, openDatabase, silentLog } from '../../src/core/index.ts'
+
+/** A new, empty, real PostgreSQL database for one test file; `drop` ends it. */
+export async function createTestDatabase(
+  rooms: Migrations[] = [],
+): Promise<Database & { url: string; drop(): Promise<void> }> {
+  const serverUrl = inject('postgresUrl')
+  const name = `test_${randomBytes(8).toString('hex')}`
+  await administer(serverUrl, `create database ${name}`)
+  const url = serverUrl.replace(/\/[^/?]*(\?|$)/, `/${name}$1`)
+  const database = openDatabase({ connection: { connectionString: url }, log: silentLog })
+  await migrate(database, rooms)
+  return {
+    ...database,
+    url,
+    async drop() {
+      await database.close()
+      await administer(serverUrl, `drop database ${name} with (force)`)
+    },
+  }
+}
+
+async function administer(serverUrl: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: serverUrl })
+  await client.connect()
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
+}
