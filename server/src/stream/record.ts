@@ -1,0 +1,38 @@
+import type { SealingKey } from '../keys/index.ts'
+import type { StreamRecord } from './face.ts'
+
+/** The sealed part starts with the time of receipt: milliseconds since the epoch, 8 bytes, big-endian. */
+const TIME_BYTES = 8
+const SLOT_BYTES = 16
+
+type Identity = Pick<StreamRecord, 'recordId' | 'tenureId' | 'deviceId' | 'kind'>
+
+// Every part is a UUID or one of four words, so the join is unambiguous.
+function placeOf(r: Identity): string {
+  return `stream.record/${r.recordId}/${r.tenureId}/${r.deviceId}/${r.kind}`
+}
+
+export function sealRecord(key: SealingKey, r: Identity, receivedAtMs: number, payload: Buffer): Buffer {
+  const plain = Buffer.allocUnsafe(TIME_BYTES + payload.length)
+  plain.writeUInt16BE(0, 0)
+  plain.writeUIntBE(receivedAtMs, 2, 6)
+  payload.copy(plain, TIME_BYTES)
+  return key.seal(placeOf(r), plain)
+}
+
+/**
+ * Opens a record's content: the JSON bytes as the device sent them, and when they were received.
+ * @throws AppError integrity_failed when it was sealed for another record, device, tenure or kind
+ */
+export function openRecord(
+  key: SealingKey,
+  r: Identity & Pick<StreamRecord, 'sealed'>,
+): { receivedAtMs: number; payload: Buffer } {
+  const plain = key.unseal(placeOf(r), r.sealed)
+  return { receivedAtMs: plain.readUIntBE(2, 6), payload: plain.subarray(TIME_BYTES) }
+}
+
+/** 16 bytes that name a path within one tenure, and tell a stranger nothing about which path it is. */
+export function slotOf(key: SealingKey, path: string): Buffer {
+  return key.digest(`slot:${path}`).subarray(0, SLOT_BYTES)
+}
