@@ -1,0 +1,91 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AccountId, Clock, Database, Log, Personal, Secret } from '../core/index.ts'
+import type { Keys } from '../keys/index.ts'
+import type { Vault } from '../vault/index.ts'
+
+/** Customers and operators are separate kinds: one address may be both, and neither signs in as the other. */
+export type AccountKind = 'customer' | 'operator'
+
+export const operatorRoles = ['engineer', 'analyst', 'support', 'security'] as const
+export type OperatorRole = (typeof operatorRoles)[number]
+
+/** Who makes a request. `roles` is empty for customers. `sessionId` names the sign-in, and is no credential. */
+export interface Principal {
+  accountId: AccountId
+  kind: AccountKind
+  roles: OperatorRole[]
+  sessionId: string
+}
+
+/** What a resource request brings (RFC 9449 section 7.1). Headers as Node hands them out. */
+export interface ResourceRequest {
+  method: string
+  /** The request target (`/v1/me?x=1`) or the absolute URL; only its path is compared. */
+  url: string
+  authorization: string | undefined
+  dpop: string | string[] | undefined
+}
+
+export interface NewPerson {
+  email: Personal
+  name: Personal
+  password: Secret
+  /** `socket.remoteAddress`; without it only the limit per account applies. */
+  remoteAddress?: string | undefined
+}
+
+export interface Identity {
+  start(): Promise<void>
+  close(): Promise<void>
+  /**
+   * Makes a customer's account. Answers alike, after like work, whether or not the address is taken.
+   * @throws AppError invalid_request (address or password), rate_limited, unavailable
+   */
+  signUp(person: NewPerson): Promise<void>
+  /** A one-use code, valid for an hour; a new one ends the one before. `undefined` when there is an operator. */
+  operatorEnrolment(): Promise<Secret | undefined>
+  /** @throws AppError sign_in_refused (the code), invalid_request, rate_limited, unavailable */
+  enrolOperator(person: NewPerson & { code: Secret }): Promise<void>
+  /**
+   * Everything below `/oauth/`, and `/.well-known/openid-configuration`. Needs the raw request: the body
+   * must not have been read.
+   */
+  handleOAuth(req: IncomingMessage, res: ServerResponse): void
+  /** @throws AppError unauthenticated, whatever was wrong; unavailable */
+  authenticate(request: ResourceRequest): Promise<Principal>
+  /** Ends the sign-in: its access and refresh tokens stop at once. */
+  endSession(principal: Pick<Principal, 'sessionId'>): Promise<void>
+  stats(): Record<string, number>
+}
+
+export interface IdentityOptions {
+  database: Database
+  keys: Keys
+  vault: Vault
+  clock: Clock
+  log: Log
+  /** The public URL, without path, as browsers and clients see it. A function when the port is known late. */
+  issuer: string | (() => string)
+  limits?: Partial<IdentityLimits> | undefined
+}
+
+/** A bucket that holds `burst` attempts and regains one each `everySeconds`. */
+export interface Allowance {
+  burst: number
+  everySeconds: number
+}
+
+export interface IdentityLimits {
+  signInPerAccount: Allowance
+  signInPerAddress: Allowance
+  signUpPerAccount: Allowance
+  signUpPerAddress: Allowance
+  enrolmentPerAddress: Allowance
+  /** Password hashes at once, and in line; beyond the line `unavailable`. */
+  hashesAtOnce: number
+  hashesInLine: number
+  /** Sign-up answers at multiples of this time, so that the work behind it can't be told. */
+  signUpAnswerMs: number
+  /** DPoP proofs remembered; when full, `unavailable` rather than forgetting one that could be replayed. */
+  proofsRemembered: number
+}

@@ -1,0 +1,14 @@
+export type {
+  AccountKind,
+  Allowance,
+  Identity,
+  IdentityLimits,
+  IdentityOptions,
+  NewPerson,
+  OperatorRole,
+  Principal,
+  ResourceRequest,
+} from './face.ts'
+export { operatorRoles } from './face.ts'
+export { createIdentity } from './identity.ts'
+export { identityMigrations } from './migrations.ts'
