@@ -1,0 +1,178 @@
+import type {
+  AccountId,
+  DeviceId,
+  HouseholdId,
+  KeyId,
+  ModelId,
+  Personal,
+  Secret,
+  TenureId,
+} from '../core/index.ts'
+
+/** A kind of product, as its maker describes it. Names of device types, clusters and commands are Matter's. */
+export interface ModelDefinition {
+  /** `^[a-z0-9-]{2,40}$` */
+  name: string
+  title: string
+  vendor: string
+  /** A Matter device type by name, e.g. `DoorLock`: its mandatory server clusters are taken. */
+  deviceType: string
+  /** Matter clusters beyond the device type's mandatory ones. */
+  clusters?: string[] | undefined
+  firmware?: string | undefined
+  /** By `Cluster.Command`, `Cluster.*` or `*`, the closest one holds; `refuse` where nothing is said. */
+  commands?: Record<string, CommandPolicy> | undefined
+  claimPolicy: ClaimPolicy
+  /** The highest endpoint number that a payload may name; 16 unless said, at most 254. */
+  endpoints?: number | undefined
+}
+
+export interface CommandPolicy {
+  /** What becomes of a command while the device is offline. */
+  whenOffline: 'refuse' | 'queue'
+  /** How long a command waits for its device before it expires, 1..604800. */
+  expiresSeconds: number
+}
+
+/** `release-required`: a held device can be claimed again only after its household released it. */
+export type ClaimPolicy = 'release-required' | 'possession'
+
+/** `paths` are canonical: `1/OnOff.OnOff`. `reason` is for the device's developer and holds no value. */
+export type Checked = { ok: true; paths: string[]; messageId?: string | undefined } | Refused
+export type Refused = { ok: false; reason: string }
+export type CheckedResult = { ok: true; paths: string[]; commandId: string; status: string } | Refused
+export type CheckedCommand = { ok: true; paths: string[]; policy: CommandPolicy } | Refused
+
+export interface Model {
+  readonly id: ModelId
+  readonly name: string
+  readonly title: string
+  readonly vendor: string
+  readonly deviceType: string
+  readonly clusters: readonly string[]
+  readonly firmware: string | undefined
+  readonly claimPolicy: ClaimPolicy
+  readonly endpoints: number
+  /** `{"OnOff.OnOff":true,"2/LevelControl.CurrentLevel":128}`, optional `$id` and `$at`. */
+  checkAttributes(payload: unknown): Checked
+  /** `{"DoorLock.LockOperation":{…}}`, the same optional members. */
+  checkEvents(payload: unknown): Checked
+  /** `{"id":commandId,"status":"SUCCESS","response":{…}?}`; the response is bounded here, its fields by `checkResponse`. */
+  checkResult(payload: unknown): CheckedResult
+  /** A command towards the device; `paths` holds `1/OnOff.Toggle`. */
+  checkCommand(command: string, args: unknown, endpoint?: number): CheckedCommand
+  /** The response of a result against the response that Matter defines for the command. */
+  checkResponse(command: string, response: unknown): Checked
+  /** The strictest policy where the command is unknown. */
+  commandPolicy(command: string): CommandPolicy
+  /** For readers: canonical paths, enum integers by their Matter names, without the `$` members. Of a checked payload. */
+  normaliseAttributes(payload: object): Record<string, unknown>
+  normaliseEvents(payload: object): Record<string, unknown>
+}
+
+export interface ProvisionedDevice {
+  deviceId: DeviceId
+  certificatePem: string
+  /** PKCS#8 PEM; only where the pair was made here. It is handed over once and never stored. */
+  privateKeyPem?: Secret | undefined
+  /** `XXXX-XXXX-XXXX-XXXX` */
+  claimCode: Secret
+  password?: Secret | undefined
+}
+
+export type ProvisionRequest =
+  | { modelId: ModelId; count: number }
+  /** PKCS#10 in PEM, P-256 or Ed25519, each signed by its own key. */
+  | { modelId: ModelId; requests: string[] }
+
+/** The time in which one household holds one device. All access hangs on it. */
+export interface Tenure {
+  tenureId: TenureId
+  deviceId: DeviceId
+  householdId: HouseholdId
+  keyId: KeyId
+  /** To the hour: the exact moment is nowhere in plain. */
+  startedAtMs: number
+}
+
+export interface DeviceIdentity {
+  deviceId: DeviceId
+  model: Model
+  tenure: Tenure | undefined
+  method: 'certificate' | 'token' | 'password'
+}
+
+export type MemberRole = 'owner' | 'adult' | 'guest'
+export type Act = 'view' | 'control' | 'configure' | 'manage'
+
+export interface Household {
+  householdId: HouseholdId
+  name: Personal
+  /** The asking account's role. */
+  role: MemberRole
+}
+
+export interface HeldDevice {
+  deviceId: DeviceId
+  tenureId: TenureId
+  householdId: HouseholdId
+  keyId: KeyId
+  model: Model
+  nickname: Personal | undefined
+  startedAtMs: number
+}
+
+export interface TenureChange {
+  deviceId: DeviceId
+  tenure: Tenure | undefined
+}
+
+export interface Registry {
+  /** Makes or opens the device authority. */
+  start(): Promise<void>
+  close(): Promise<void>
+
+  /** @throws AppError model_invalid with what to change; conflict when the name is taken by another definition */
+  addModel(definition: ModelDefinition): Promise<Model>
+  /** @throws AppError not_found */
+  model(id: ModelId): Promise<Model>
+  modelByName(name: string): Promise<Model | undefined>
+  models(): Promise<Model[]>
+
+  /** PEM of the installation's device authority. Known once started. */
+  authorityCertificate(): string
+  /** TLS server certificate for these DNS names and IP addresses; made anew when they change or its end is near. */
+  serverIdentity(hostnames: string[]): Promise<{ certificatePem: string; privateKeyPem: Secret }>
+  /** 1..1000 devices in one transaction. @throws AppError invalid_request naming the request that does not hold */
+  provision(
+    request: ProvisionRequest,
+    options?: { withPassword?: boolean | undefined },
+  ): Promise<ProvisionedDevice[]>
+
+  /** Of a client certificate whose private key TLS has proved. All three throw AppError unauthenticated alike. */
+  verifyDeviceCertificate(der: Buffer): Promise<DeviceIdentity>
+  verifyDeviceToken(deviceId: string, jwt: string): Promise<DeviceIdentity>
+  verifyDevicePassword(deviceId: string, password: string): Promise<DeviceIdentity>
+
+  createHousehold(accountId: AccountId, household: { name: Personal }): Promise<Household>
+  households(accountId: AccountId): Promise<Household[]>
+  household(accountId: AccountId, householdId: HouseholdId): Promise<Household>
+
+  /** @throws AppError claim_refused alike for an unknown code, a held device and one that is offline */
+  claim(request: {
+    accountId: AccountId
+    householdId: HouseholdId
+    code: Secret
+    nickname?: Personal | undefined
+  }): Promise<Tenure>
+  devices(accountId: AccountId, householdId: HouseholdId): Promise<HeldDevice[]>
+  device(accountId: AccountId, deviceId: DeviceId): Promise<HeldDevice>
+  renameDevice(accountId: AccountId, deviceId: DeviceId, nickname: Personal): Promise<void>
+  currentTenure(deviceId: DeviceId): Promise<Tenure | undefined>
+  /** Called after the commit. Returns the way to stop listening. */
+  onTenureChange(listener: (change: TenureChange) => void): () => void
+  /** Denies by default. @throws AppError not_found: absent and forbidden look alike */
+  authorize(request: { accountId: AccountId; tenureId: TenureId; act: Act }): Promise<Tenure>
+
+  stats(): Record<string, number>
+}

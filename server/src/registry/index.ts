@@ -1,0 +1,28 @@
+import type { Migrations } from '../core/index.ts'
+
+export type {
+  Act,
+  Checked,
+  CheckedCommand,
+  CheckedResult,
+  ClaimPolicy,
+  CommandPolicy,
+  DeviceIdentity,
+  HeldDevice,
+  Household,
+  MemberRole,
+  Model,
+  ModelDefinition,
+  ProvisionedDevice,
+  ProvisionRequest,
+  Refused,
+  Registry,
+  Tenure,
+  TenureChange,
+} from './face.ts'
+export { createRegistry, type RegistryOptions } from './registry.ts'
+
+export const registryMigrations: Migrations = {
+  room: 'registry',
+  folder: new URL('./migrations/', import.meta.url),
+}

@@ -1,0 +1,39 @@
+import type { ColumnType } from 'kysely'
+import type { AccountId, DeviceId, HouseholdId, KeyId, ModelId, TenureId } from '../core/index.ts'
+import type { MemberRole, ModelDefinition } from './face.ts'
+
+export interface RegistryTables {
+  'registry.authority': { only: boolean; certificate_pem: string; private_key: Buffer }
+  'registry.server_identity': {
+    only: boolean
+    hostnames: string[]
+    certificate_pem: string
+    private_key: Buffer
+    not_after: Date
+  }
+  'registry.model': {
+    model_id: ModelId
+    name: string
+    definition: ColumnType<ModelDefinition, string, string>
+  }
+  'registry.device': {
+    device_id: DeviceId
+    model_id: ModelId
+    public_key: Buffer
+    claim_code_digest: Buffer
+    password_digest: Buffer | null
+    made_on: Date
+    disabled: boolean
+  }
+  'registry.household': { household_id: HouseholdId; key_id: KeyId; name: Buffer }
+  'registry.member': { household_id: HouseholdId; account_id: AccountId; role: MemberRole }
+  'registry.tenure': {
+    tenure_id: TenureId
+    device_id: DeviceId
+    household_id: HouseholdId
+    key_id: KeyId
+    nickname: Buffer | null
+    started_hour: Date
+    ended_hour: Date | null
+  }
+}
