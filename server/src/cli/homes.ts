@@ -1,0 +1,123 @@
+import type { Command } from 'commander'
+import type { Client } from '../client/index.ts'
+import { AppError } from '../core/index.ts'
+import type { CliContext } from './context.ts'
+import type { DeviceShape, HouseholdShape } from './shapes.ts'
+import { print, table } from './terminal.ts'
+
+export async function listHouseholds(client: Client): Promise<HouseholdShape[]> {
+  return (await client.request<{ households: HouseholdShape[] }>('GET', '/v1/households')).households
+}
+
+export async function listDevices(client: Client, householdId: string): Promise<DeviceShape[]> {
+  return (await client.request<{ devices: DeviceShape[] }>('GET', `/v1/households/${householdId}/devices`))
+    .devices
+}
+
+/** The home that a person means: by id or name; the only one when none is said. */
+export async function findHousehold(client: Client, wanted: string | undefined): Promise<HouseholdShape> {
+  const all = await listHouseholds(client)
+  const fits =
+    wanted === undefined ? all : all.filter((home) => home.householdId === wanted || home.name === wanted)
+  const [only, second] = fits
+  if (only && !second) return only
+  const hint =
+    all.length === 0 ? 'Make one with: hearthlock homes create --name "…"' : 'Say which with --home.'
+  throw new AppError('invalid_request', {
+    message: second ? `Several homes fit. ${hint}` : `There is no such home. ${hint}`,
+  })
+}
+
+/** The device that a person means: by nickname, id, or the beginning of an id. */
+export async function findDevice(client: Client, wanted: string): Promise<DeviceShape> {
+  const homes = await listHouseholds(client)
+  const all = (await Promise.all(homes.map((home) => listDevices(client, home.householdId)))).flat()
+  const byName = all.filter((device) => device.nickname === wanted || device.deviceId === wanted)
+  const fits =
+    byName.length > 0
+      ? byName
+      : all.filter((device) => wanted.length >= 4 && device.deviceId.startsWith(wanted))
+  const [only, second] = fits
+  if (only && !second) return only
+  throw new AppError('invalid_request', {
+    message: `${second ? 'Several devices fit' : 'There is no such device'}. List them with: hearthlock devices`,
+  })
+}
+
+export function addHomeCommands(program: Command, context: CliContext): void {
+  const { terminal } = context
+
+  const homes = program.command('homes').description('list your homes')
+  homes.action(async () => {
+    const rows = (await listHouseholds(context.as('customer'))).map((home) => [
+      home.name,
+      home.role,
+      home.householdId,
+    ])
+    table(terminal, ['NAME', 'ROLE', 'ID'], rows)
+  })
+  homes
+    .command('create')
+    .description('make a home')
+    .requiredOption('--name <name>')
+    .action(async ({ name }: { name: string }) => {
+      const home = await context
+        .as('customer')
+        .request<HouseholdShape>('POST', '/v1/households', { body: { name } })
+      print(terminal, `Made the home ${home.householdId}.`)
+    })
+
+  program
+    .command('devices')
+    .description('list the devices of your homes')
+    .option('--home <name or id>')
+    .action(async ({ home }: { home?: string }) => {
+      const client = context.as('customer')
+      const chosen = home === undefined ? await listHouseholds(client) : [await findHousehold(client, home)]
+      const rows: string[][] = []
+      for (const { householdId, name } of chosen) {
+        for (const device of await listDevices(client, householdId)) rows.push(deviceRow(name, device))
+      }
+      table(terminal, ['HOME', 'DEVICE', 'MODEL', 'ONLINE', 'STATE', 'ID'], rows)
+    })
+
+  program
+    .command('claim <code>')
+    .description('take a device into your home with the code on its label; the device must be online')
+    .option('--home <name or id>')
+    .option('--nickname <name>')
+    .action(async (code: string, { home, nickname }: { home?: string; nickname?: string }) => {
+      const client = context.as('customer')
+      const { householdId } = await findHousehold(client, home)
+      const body = nickname === undefined ? { code } : { code, nickname }
+      const device = await client.request<DeviceShape>('POST', `/v1/households/${householdId}/claims`, {
+        body,
+      })
+      print(terminal, `Claimed ${device.model.title} ${device.deviceId}.`)
+    })
+
+  program
+    .command('rename <device> <nickname>')
+    .description('give a device another nickname')
+    .action(async (wanted: string, nickname: string) => {
+      const client = context.as('customer')
+      const { deviceId } = await findDevice(client, wanted)
+      await client.request('PATCH', `/v1/devices/${deviceId}`, { body: { nickname } })
+      print(terminal, 'Renamed.')
+    })
+}
+
+function deviceRow(home: string, device: DeviceShape): string[] {
+  const state = Object.entries(device.attributes)
+    .slice(0, 4)
+    .map(([path, { value }]) => `${path.replace(/^1\//, '')}=${JSON.stringify(value)}`)
+    .join(' ')
+  return [
+    home,
+    device.nickname ?? '–',
+    device.model.name,
+    device.online ? 'yes' : 'no',
+    state,
+    device.deviceId,
+  ]
+}

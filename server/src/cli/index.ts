@@ -1,0 +1,74 @@
+import { Command, CommanderError } from 'commander'
+import { isClientError } from '../client/index.ts'
+import { isAppError, systemClock } from '../core/index.ts'
+import { readClientConfig } from '../main/index.ts'
+import { type CliContext, createContext } from './context.ts'
+import { addControlCommands } from './control.ts'
+import { addHomeCommands } from './homes.ts'
+import { addOperatorCommands } from './operators.ts'
+import { addPeopleCommands } from './people.ts'
+import { addSimulateCommand } from './simulate.ts'
+import { addStartCommand } from './start.ts'
+import { clean, type Terminal } from './terminal.ts'
+import { addWatchCommands } from './watch.ts'
+
+/** The `hearthlock` command. Answers its exit code: 0 done, 1 not done and why on standard error. */
+export async function runCli(
+  args: string[],
+  terminal: Terminal = process,
+  env = process.env,
+): Promise<number> {
+  const stop = new AbortController()
+  const onSignal = () => stop.abort()
+  process.once('SIGINT', onSignal)
+  process.once('SIGTERM', onSignal)
+  try {
+    const context = createContext({
+      terminal,
+      env,
+      config: readClientConfig(env),
+      clock: systemClock,
+      signal: stop.signal,
+    })
+    await buildProgram(context).parseAsync(args, { from: 'user' })
+    return Number(process.exitCode ?? 0)
+  } catch (error) {
+    return explain(terminal, error)
+  } finally {
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+  }
+}
+
+function buildProgram(context: CliContext): Command {
+  const { terminal } = context
+  const program = new Command('hearthlock')
+    .description('A self-hosted cloud for makers of smart-home devices, whose stolen copy is hollow.')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void terminal.stdout.write(text),
+      writeErr: (text) => void terminal.stderr.write(text),
+    })
+    .showHelpAfterError('(see: hearthlock --help)')
+  addStartCommand(program, context)
+  addPeopleCommands(program, context)
+  addHomeCommands(program, context)
+  addControlCommands(program, context)
+  addWatchCommands(program, context)
+  addOperatorCommands(program, context)
+  addSimulateCommand(program, context)
+  return program
+}
+
+function explain({ stderr }: Terminal, error: unknown): number {
+  // Commander has printed its own message already.
+  if (error instanceof CommanderError) return error.exitCode
+  if (isAppError(error) || isClientError(error)) {
+    stderr.write(`hearthlock: ${clean(error.message)}\n`)
+    return 1
+  }
+  const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : ''
+  const reason = error instanceof Error ? error.message : 'unknown'
+  stderr.write(`hearthlock: that did not work${code}: ${clean(reason)}\n`)
+  return 1
+}

@@ -1,0 +1,111 @@
+import { readFile } from 'node:fs/promises'
+import { type Command, InvalidArgumentError } from 'commander'
+import { renderUnicodeCompact } from 'uqr'
+import { AppError } from '../core/index.ts'
+import type { CliContext } from './context.ts'
+import { writeDeviceFiles } from './device-files.ts'
+import type { ProvisionedShape } from './shapes.ts'
+import { askSecret, print, table } from './terminal.ts'
+
+export function addOperatorCommands(program: Command, context: CliContext): void {
+  const { terminal } = context
+
+  program
+    .command('enrol')
+    .description("become the installation's first operator, with the code that the first start printed")
+    .requiredOption('--code <code>', 'the one-use code')
+    .requiredOption('--email <address>')
+    .requiredOption('--name <name>')
+    .action(async ({ code, email, name }: { code: string; email: string; name: string }) => {
+      const password = await askSecret(terminal, 'Password: ')
+      const body = { code, email, name, password: password.reveal() }
+      await context.as('operator').request('POST', '/v1/operators', { body, signedIn: false })
+      print(terminal, 'Enrolled. Sign in with: hearthlock sign-in --operator')
+    })
+
+  const models = program.command('models').description('list the models (operators)')
+  models.action(async () => {
+    const { models } = await context.as('operator').request<{ models: ModelShape[] }>('GET', '/v1/models')
+    const rows = models.map((model) => [
+      model.name,
+      model.title,
+      model.vendor,
+      model.deviceType,
+      model.claimPolicy,
+    ])
+    table(terminal, ['NAME', 'TITLE', 'VENDOR', 'DEVICE TYPE', 'CLAIM POLICY'], rows)
+  })
+  models
+    .command('add <file>')
+    .description('add a model from its JSON description')
+    .action(async (file: string) => {
+      const model = await context
+        .as('operator')
+        .request<ModelShape>('POST', '/v1/models', { body: await readJson(file) })
+      print(terminal, `Added ${model.name}.`)
+    })
+
+  program
+    .command('provision')
+    .description('make devices: identity, certificate and claim code (operators)')
+    .requiredOption('--model <name>')
+    .option('--count <count>', 'how many; their keys are made here', parseCount)
+    .option('--request <file...>', 'signed requests (PKCS#10, PEM) that the factory brought, one device each')
+    .option('--with-password', 'also a password, for firmware that knows neither certificates nor tokens')
+    .requiredOption('--out <folder>', 'where to write what goes into each device')
+    .action(async (options: ProvisionOptions) => {
+      const operator = context.as('operator')
+      const requests =
+        options.request && (await Promise.all(options.request.map((file) => readFile(file, 'utf8'))))
+      if (requests === undefined && options.count === undefined) {
+        throw new AppError('invalid_request', { message: 'Say --count, or bring requests with --request.' })
+      }
+      const body = {
+        model: options.model,
+        ...(requests ? { requests } : { count: options.count }),
+        ...(options.withPassword ? { withPassword: true } : {}),
+      }
+      const { certificate } = await operator.request<{ certificate: string }>('GET', '/v1/device-authority')
+      const { devices } = await operator.request<{ devices: ProvisionedShape[] }>('POST', '/v1/devices', {
+        body,
+      })
+      for (const device of devices) {
+        const folder = await writeDeviceFiles(options.out, device, certificate)
+        print(terminal, `${device.deviceId}  ${device.claimCode}  ${folder}`)
+        if (devices.length === 1) print(terminal, renderUnicodeCompact(device.qr))
+      }
+      print(terminal, 'The server keeps public keys and digests only: these files can not be made again.')
+    })
+}
+
+interface ModelShape {
+  name: string
+  title: string
+  vendor: string
+  deviceType: string
+  claimPolicy: string
+}
+
+interface ProvisionOptions {
+  model: string
+  count?: number
+  request?: string[]
+  withPassword?: true
+  out: string
+}
+
+function parseCount(text: string): number {
+  const count = Number(text)
+  if (!Number.isInteger(count) || count < 1 || count > 1_000)
+    throw new InvalidArgumentError('1 to 1000, please')
+  return count
+}
+
+async function readJson(file: string): Promise<unknown> {
+  const text = await readFile(file, 'utf8')
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new AppError('invalid_request', { message: `${file} is not JSON.`, cause })
+  }
+}

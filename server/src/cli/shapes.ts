@@ -1,0 +1,39 @@
+/** The public API's shapes, as far as the commands print them (docs: /v1/openapi.json). */
+export interface HouseholdShape {
+  householdId: string
+  name: string
+  role: string
+}
+
+export interface DeviceShape {
+  deviceId: string
+  householdId: string
+  nickname?: string
+  model: { name: string; title: string; deviceType: string }
+  online: boolean
+  lastSeen?: string
+  attributes: Record<string, { value: unknown; at: string }>
+}
+
+export interface CommandShape {
+  commandId: string
+  deviceId: string
+  command: string
+  state: 'queued' | 'delivered' | 'succeeded' | 'failed' | 'expired'
+  status?: string
+  expiresAt: string
+}
+
+export interface TimelineShape {
+  entries: { seq: number; at: string; kind: string; payload: Record<string, unknown> }[]
+  next?: number
+}
+
+export interface ProvisionedShape {
+  deviceId: string
+  certificate: string
+  privateKey?: string
+  claimCode: string
+  qr: string
+  password?: string
+}

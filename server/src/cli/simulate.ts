@@ -1,0 +1,162 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Command, InvalidArgumentError } from 'commander'
+import { type Client, isClientError } from '../client/index.ts'
+import { AppError, Secret, silentLog } from '../core/index.ts'
+import {
+  type SimulatedDevice,
+  type Simulator,
+  simulatedDeviceTypes,
+  startSimulator,
+} from '../simulator/index.ts'
+import type { CliContext } from './context.ts'
+import type { HouseholdShape, ProvisionedShape } from './shapes.ts'
+import { print } from './terminal.ts'
+
+interface SimulateOptions {
+  homes: number
+  rate: number
+  duration: number
+  mqtt?: string
+}
+
+interface ModelShape {
+  name: string
+  deviceType: string
+}
+
+/** Up to this many devices are made by one request. */
+const PROVISION_BATCH = 1_000
+
+export function addSimulateCommand(program: Command, context: CliContext): void {
+  program
+    .command('simulate')
+    .description(
+      'run a simulated fleet against a server: every home has one device of each model that is there',
+    )
+    .option('--homes <count>', 'how many homes, 1 to 1000', wholeNumber(1, 1_000), 10)
+    .option('--rate <events>', 'events a second, over all devices together', wholeNumber(0, 100_000), 10)
+    .option('--duration <seconds>', 'stop after so long', wholeNumber(1, 86_400), 60)
+    .option('--mqtt <url>', 'where devices connect; by default port 8883 of the server')
+    .action(async ({ homes, rate, duration, mqtt }: SimulateOptions) => {
+      const { terminal, config, signal } = context
+      const operator = context.as('operator')
+      const customer = context.as('customer')
+      const { certificate } = await operator.request<{ certificate: string }>('GET', '/v1/device-authority')
+      const all = (await operator.request<{ models: ModelShape[] }>('GET', '/v1/models')).models
+      const models = all.filter((model) => simulatedDeviceTypes.includes(model.deviceType))
+      if (models.length === 0) {
+        throw new AppError('invalid_request', {
+          message:
+            'There is no model that can be simulated. Add one with: hearthlock models add server/models/hearth-bulb.json',
+        })
+      }
+      const made = await makeFleet(operator, models, homes, (text) => print(terminal, text))
+      const simulator = startSimulator({
+        mqttUrl: mqtt ?? `mqtts://${new URL(config.url).hostname}:8883`,
+        authorityPem: certificate,
+        devices: made.map(({ device }) => device),
+        eventsPerSecond: rate,
+        log: silentLog,
+      })
+      try {
+        await claimFleet(customer, made, homes, simulator, signal, (text) => print(terminal, text))
+        await run(simulator, duration, signal, (text) => print(terminal, text))
+      } finally {
+        await simulator.close()
+      }
+    })
+}
+
+interface MadeDevice {
+  device: SimulatedDevice
+  claimCode: string
+}
+
+async function makeFleet(
+  operator: Client,
+  models: ModelShape[],
+  homes: number,
+  say: (text: string) => void,
+): Promise<MadeDevice[]> {
+  const made: MadeDevice[] = []
+  for (const { name, deviceType } of models) {
+    for (let left = homes; left > 0; left -= PROVISION_BATCH) {
+      const body = { model: name, count: Math.min(left, PROVISION_BATCH) }
+      const { devices } = await operator.request<{ devices: ProvisionedShape[] }>('POST', '/v1/devices', {
+        body,
+      })
+      for (const { deviceId, certificate, privateKey, claimCode } of devices) {
+        const privateKeyPem = new Secret(privateKey ?? '')
+        made.push({ device: { deviceId, deviceType, certificatePem: certificate, privateKeyPem }, claimCode })
+      }
+    }
+    say(`made ${homes} × ${name}`)
+  }
+  return made
+}
+
+async function claimFleet(
+  customer: Client,
+  made: MadeDevice[],
+  homes: number,
+  simulator: Simulator,
+  signal: AbortSignal,
+  say: (text: string) => void,
+): Promise<void> {
+  while (simulator.stats().online < made.length) {
+    if (signal.aborted) return
+    say(`${simulator.stats().online} of ${made.length} devices online`)
+    await delay(1_000)
+  }
+  for (let home = 0; home < homes; home += 1) {
+    if (signal.aborted) return
+    const body = { name: `Simulated home ${home + 1}` }
+    const household = await patiently(() => customer.request<HouseholdShape>('POST', '/v1/households', { body }))
+    for (let index = home; index < made.length; index += homes) {
+      const code = made[index]?.claimCode
+      await patiently(() =>
+        customer.request('POST', `/v1/households/${household.householdId}/claims`, { body: { code } }),
+      )
+    }
+  }
+  say(`${homes} homes have claimed their devices`)
+}
+
+/** Does as the server asks: waits when it says for how long. */
+async function patiently<T>(act: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await act()
+    } catch (error) {
+      if (!isClientError(error, 'rate_limited')) throw error
+      await delay((error.retryAfterSeconds ?? 1) * 1_000)
+    }
+  }
+}
+
+async function run(
+  simulator: Simulator,
+  duration: number,
+  signal: AbortSignal,
+  say: (text: string) => void,
+): Promise<void> {
+  let before = simulator.stats().acknowledged
+  for (let second = 1; second <= duration && !signal.aborted; second += 1) {
+    await delay(1_000)
+    const { online, devices, acknowledged, refused } = simulator.stats()
+    say(
+      `${second} s: ${online}/${devices} online, ${acknowledged - before} acknowledged in the last second, ${refused} lost`,
+    )
+    before = acknowledged
+  }
+}
+
+function wholeNumber(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (!Number.isInteger(value) || value < low || value > high) {
+      throw new InvalidArgumentError(`a whole number from ${low} to ${high}, please`)
+    }
+    return value
+  }
+}

@@ -1,0 +1,85 @@
+import { dirname } from 'node:path'
+import type { Command } from 'commander'
+import { type Config, type RunningServer, readConfig, startServer } from '../main/index.ts'
+import type { CliContext } from './context.ts'
+import { startDemo } from './demo.ts'
+import { print, type Terminal } from './terminal.ts'
+
+export function addStartCommand(program: Command, context: CliContext): void {
+  program
+    .command('start')
+    .description('run Hearthlock on this machine')
+    .option('--demo', 'with a demonstration: a household with a camera, a lock, a bulb and a plug')
+    .option('--data-dir <folder>', 'where the embedded database lives')
+    .option('--root-key-file <file>', 'where the root key lies; never in the data directory')
+    .action(async (options: { demo?: true; dataDir?: string; rootKeyFile?: string }) => {
+      const { terminal, signal } = context
+      const config = readConfig(context.env, { dataDir: options.dataDir, rootKeyFile: options.rootKeyFile })
+      const began = context.clock.nowMs()
+      const progress = showProgress(terminal)
+      const server = await startServer(config, { onProgress: progress.step }).finally(progress.end)
+      try {
+        describe(terminal, config, server, context.clock.nowMs() - began)
+        const demo = options.demo ? await startDemo({ context, server }) : undefined
+        try {
+          await stopped(signal)
+        } finally {
+          await demo?.close()
+        }
+      } finally {
+        print(terminal, 'Stopping …')
+        await server.close()
+        print(terminal, 'Stopped. Everything is as you left it.')
+      }
+    })
+}
+
+function stopped(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
+
+/** One line that is written over on a terminal; a line a step elsewhere. */
+function showProgress({ stderr }: Terminal): { step(what: string): void; end(): void } {
+  const overwrite = stderr.isTTY ? '\r\u001b[2K' : ''
+  const lineEnd = stderr.isTTY ? '' : '\n'
+  return {
+    step: (what) => void stderr.write(`${overwrite}  … ${what}${lineEnd}`),
+    end: () => void stderr.write(overwrite),
+  }
+}
+
+function describe(terminal: Terminal, config: Config, server: RunningServer, tookMs: number): void {
+  const data = config.databaseUrl ? 'your PostgreSQL (HEARTHLOCK_DATABASE_URL)' : config.dataDir
+  print(terminal)
+  print(terminal, `Hearthlock is running (started in ${(tookMs / 1_000).toFixed(1)} s).`)
+  print(terminal, `  HTTP API   ${server.url}`)
+  print(terminal, `  MQTT       mqtts://${config.mqtt.host}:${server.mqttPort}`)
+  if (server.plainMqttPort !== undefined)
+    print(terminal, `  MQTT plain mqtt://127.0.0.1:${server.plainMqttPort} (this machine only)`)
+  if (server.opsUrl !== undefined)
+    print(terminal, `  Metrics    ${server.opsUrl}/metrics (this machine only)`)
+  print(terminal, `  Data       ${data}`)
+  print(terminal, `  Root key   ${config.rootKeyFile}${server.rootKeyCreated ? ' (made just now)' : ''}`)
+  print(
+    terminal,
+    '             Keep a copy of it, and keep it apart from the data and its backups: without it the data',
+  )
+  print(terminal, '             opens for nobody, you included; with both, for anybody.')
+  if (server.operatorEnrolment) {
+    print(terminal, '  Operator   none yet. Within the hour, become the first (the code works once):')
+    print(
+      terminal,
+      `             npx hearthlock enrol --code ${server.operatorEnrolment.reveal()} --email you@example.org --name You`,
+    )
+  }
+  print(
+    terminal,
+    `  Try next   npx hearthlock sign-up --email you@example.org --name You      (or start with --demo)`,
+  )
+  print(
+    terminal,
+    `  Ctrl-C stops it. Configuration lives beside ${dirname(config.rootKeyFile)}; docs/operations.md explains it.`,
+  )
+  print(terminal)
+}

@@ -1,0 +1,58 @@
+import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
+import { AppError, Secret } from '../core/index.ts'
+
+/** Where a command reads and writes: the process's own streams, or a test's. */
+export interface Terminal {
+  stdin: NodeJS.ReadableStream & { isTTY?: boolean }
+  stdout: NodeJS.WritableStream & { isTTY?: boolean }
+  stderr: NodeJS.WritableStream & { isTTY?: boolean }
+}
+
+export function print(terminal: Terminal, text = ''): void {
+  terminal.stdout.write(`${clean(text)}\n`)
+}
+
+/** Names come from people: control characters in them must not reach a terminal. Line feed and our own colours stay out of this. */
+export function clean(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
+  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '�')
+}
+
+/** A table with aligned columns; nothing at all for no rows. */
+export function table(terminal: Terminal, header: string[], rows: string[][]): void {
+  const widths = header.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  )
+  for (const row of [header, ...rows]) {
+    print(
+      terminal,
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+  }
+}
+
+/**
+ * Asks for a secret without showing it; from a pipe, takes its first line. Secrets are never arguments: other
+ * users of the machine can read those.
+ * @throws AppError invalid_request when there is nothing to read
+ */
+export async function askSecret(terminal: Terminal, question: string): Promise<Secret> {
+  const hidden = new Writable({ write: (_chunk, _encoding, done) => done() })
+  if (terminal.stdin.isTTY) terminal.stderr.write(question)
+  const lines = createInterface({
+    input: terminal.stdin,
+    output: hidden,
+    terminal: terminal.stdin.isTTY ?? false,
+  })
+  try {
+    for await (const line of lines) return new Secret(line)
+  } finally {
+    lines.close()
+    if (terminal.stdin.isTTY) terminal.stderr.write('\n')
+  }
+  throw new AppError('invalid_request', { message: `Nothing was given for "${question.trim()}".` })
+}

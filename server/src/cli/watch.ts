@@ -1,0 +1,85 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import type { CliContext } from './context.ts'
+import { findDevice, findHousehold, listDevices } from './homes.ts'
+import type { TimelineShape } from './shapes.ts'
+import { print } from './terminal.ts'
+
+export function addWatchCommands(program: Command, context: CliContext): void {
+  const { terminal } = context
+
+  program
+    .command('watch')
+    .description('show what happens in a home, as it happens; Ctrl-C ends it')
+    .option('--home <name or id>')
+    .option('--json', 'one JSON object a line')
+    .action(async ({ home, json }: { home?: string; json?: true }) => {
+      const client = context.as('customer')
+      const { householdId, name } = await findHousehold(client, home)
+      const names = new Map(
+        (await listDevices(client, householdId)).map((d) => [d.deviceId, d.nickname ?? d.model.title]),
+      )
+      if (!json) print(terminal, `Watching ${name}. Ctrl-C ends it.`)
+      await client.live(
+        householdId,
+        (update) => {
+          if (json) return print(terminal, JSON.stringify(update))
+          const device = names.get(update.deviceId) ?? update.deviceId.slice(0, 8)
+          print(
+            terminal,
+            line(
+              update.at ?? new Date(context.clock.nowMs()).toISOString(),
+              device,
+              update.kind,
+              update.command ?? update.payload,
+            ),
+          )
+        },
+        context.signal,
+      )
+    })
+
+  program
+    .command('timeline <device>')
+    .description('what happened on a device, newest first')
+    .option('--limit <count>', 'how many entries, 1 to 200', parseLimit, 20)
+    .option('--before <seq>', 'older than this entry')
+    .option('--json', 'one JSON object a line')
+    .action(
+      async (wanted: string, { limit, before, json }: { limit: number; before?: string; json?: true }) => {
+        const client = context.as('customer')
+        const device = await findDevice(client, wanted)
+        const query = new URLSearchParams({
+          limit: String(limit),
+          ...(before === undefined ? {} : { before }),
+        })
+        const page = await client.request<TimelineShape>(
+          'GET',
+          `/v1/devices/${device.deviceId}/timeline?${query}`,
+        )
+        for (const entry of page.entries) {
+          const name = device.nickname ?? device.model.title
+          print(terminal, json ? JSON.stringify(entry) : line(entry.at, name, entry.kind, entry.payload))
+        }
+        if (page.next !== undefined && !json)
+          print(terminal, `Older: hearthlock timeline ${wanted} --before ${page.next}`)
+      },
+    )
+}
+
+function parseLimit(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1 || value > 200) throw new InvalidArgumentError('1 to 200, please')
+  return value
+}
+
+function line(at: string, device: string, kind: string, payload: unknown): string {
+  const time = at.slice(11, 19)
+  return `${time}  ${device.padEnd(14)}  ${kind.padEnd(12)}  ${describe(payload)}`
+}
+
+function describe(payload: unknown): string {
+  if (typeof payload !== 'object' || payload === null) return JSON.stringify(payload)
+  return Object.entries(payload)
+    .map(([key, value]) => `${key.replace(/^1\//, '')}=${JSON.stringify(value)}`)
+    .join('  ')
+}

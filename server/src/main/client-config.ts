@@ -1,0 +1,22 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+/** What the `hearthlock` command needs to know of its surroundings when it speaks to a server. */
+export interface ClientConfig {
+  /** The server's public URL. */
+  url: string
+  /** Where this person's sessions are kept, mode 0600. */
+  sessionFile: { customer: string; operator: string }
+  /** Where the demonstration keeps what would be in people's phones and in the devices: never beside the data. */
+  demoDir: string
+}
+
+export function readClientConfig(env: NodeJS.ProcessEnv): ClientConfig {
+  const home = join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'hearthlock')
+  const sessions = env.HEARTHLOCK_SESSION_DIR || home
+  return {
+    url: env.HEARTHLOCK_URL || 'http://127.0.0.1:8080',
+    sessionFile: { customer: join(sessions, 'customer.json'), operator: join(sessions, 'operator.json') },
+    demoDir: env.HEARTHLOCK_DEMO_DIR || join(home, 'demo'),
+  }
+}

@@ -1,0 +1,238 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Api, createApi } from '../api/index.ts'
+import {
+  createLog,
+  type Database,
+  type DatabaseOptions,
+  type Log,
+  migrate,
+  openDatabase,
+  type Secret,
+  systemClock,
+} from '../core/index.ts'
+import { createEmbeddedPostgres } from '../embedded/index.ts'
+import { createGateway, type Gateway, gatewayMigrations } from '../gateway/index.ts'
+import { createHome, homeMigrations } from '../home/index.ts'
+import { createIdentity, identityMigrations } from '../identity/index.ts'
+import {
+  createKeys,
+  derivePurposeSecret,
+  type KeyProvider,
+  keysMigrations,
+  openKeyFile,
+} from '../keys/index.ts'
+import { createRegistry, registryMigrations } from '../registry/index.ts'
+import { createStream, streamMigrations } from '../stream/index.ts'
+import { createVault, vaultMigrations } from '../vault/index.ts'
+import type { Config } from './config.ts'
+import { lockDataDirectory } from './instance-lock.ts'
+
+const migrations = [
+  keysMigrations,
+  vaultMigrations,
+  identityMigrations,
+  registryMigrations,
+  streamMigrations,
+  gatewayMigrations,
+  homeMigrations,
+]
+
+export interface RunningServer {
+  url: string
+  opsUrl: string | undefined
+  mqttPort: number
+  plainMqttPort: number | undefined
+  rootKeyCreated: boolean
+  /** Present until the first operator has enrolled: a one-use code, good for an hour. */
+  operatorEnrolment: Secret | undefined
+  authorityPem: string
+  close(): Promise<void>
+}
+
+export interface StartOptions {
+  onProgress?: (what: string) => void
+  log?: Log
+}
+
+type Closer = () => Promise<void> | void
+
+/**
+ * Starts every room in order and stops them in the opposite one. When a room does not start, those that did are
+ * stopped before the error goes on.
+ * @throws AppError start_refused, root_key_refused or database_newer, each with one sentence of what to do
+ */
+export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
+  const log = options.log ?? createLog({ level: config.logLevel })
+  const onProgress = options.onProgress ?? (() => {})
+  const closers: Closer[] = []
+  const close = async (): Promise<void> => {
+    for (let closer = closers.pop(); closer; closer = closers.pop()) await closer()
+  }
+  try {
+    return { ...(await startRooms(config, log, onProgress, closers)), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function startRooms(
+  config: Config,
+  log: Log,
+  onProgress: (what: string) => void,
+  closers: Closer[],
+): Promise<Omit<RunningServer, 'close'>> {
+  const clock = systemClock
+  const { provider, database } = await openStores(config, log, onProgress, closers)
+  const keys = createKeys({ provider, database, clock, log })
+  await keys.start()
+  closers.push(() => keys.close())
+
+  const vault = createVault({ database, keys, clock, log })
+  let url = config.http.publicUrl ?? ''
+  const identity = createIdentity({ database, keys, vault, clock, log, issuer: () => url })
+  // The gateway is made last, for it stands on all the others; what they ask of it, they ask when devices are there.
+  let gateway: Gateway | undefined
+  const registry = createRegistry({
+    database,
+    keys,
+    clock,
+    log,
+    isOnline: (id) => gateway?.isOnline(id) ?? false,
+  })
+  const stream = createStream({ database, keys, clock, log })
+  const home = createHome({
+    database,
+    keys,
+    registry,
+    stream,
+    clock,
+    log,
+    deliver: (command) => gateway?.deliver(command) ?? false,
+  })
+  onProgress('preparing the device authority')
+  await registry.start()
+  closers.push(() => registry.close())
+  await stream.start()
+  closers.push(() => stream.close())
+  await home.start()
+  closers.push(() => home.close())
+
+  const tlsIdentity = await registry.serverIdentity([...config.mqtt.hostnames])
+  gateway = createGateway({
+    registry,
+    stream,
+    database,
+    clock,
+    log,
+    tls: {
+      host: config.mqtt.host,
+      port: config.mqtt.port,
+      certificatePem: tlsIdentity.certificatePem,
+      privateKeyPem: tlsIdentity.privateKeyPem,
+      authorityPem: registry.authorityCertificate(),
+    },
+    ...(config.mqtt.plain ? { plain: config.mqtt.plain } : {}),
+    onDeviceReady: (deviceId, tenureId) => home.deviceReady(deviceId, tenureId),
+    onCommandDelivered: (commandId, deviceId, tenureId) =>
+      home.commandDelivered(commandId, deviceId, tenureId),
+  })
+  onProgress('opening the MQTT listener')
+  const ports = await gateway.start()
+  closers.push(() => gateway?.close())
+
+  onProgress('opening the HTTP API')
+  const api: Api = createApi({
+    identity,
+    vault,
+    registry,
+    home,
+    gateway,
+    stream,
+    log,
+    clock,
+    listen: config.http,
+    ops: config.ops,
+    publicUrl: config.http.publicUrl,
+    ready: () => answers(database),
+    stats: () => ({
+      ...registry.stats(),
+      ...stream.stats(),
+      ...home.stats(),
+      ...gateway?.stats(),
+      ...identity.stats(),
+    }),
+  })
+  const opened = await api.start()
+  closers.push(() => api.close())
+  url ||= opened.url
+  await identity.start()
+  closers.push(() => identity.close())
+
+  return {
+    url,
+    opsUrl: opened.opsUrl,
+    mqttPort: ports.tlsPort ?? 0,
+    plainMqttPort: ports.plainPort,
+    rootKeyCreated: provider.created,
+    operatorEnrolment: await identity.operatorEnrolment(),
+    authorityPem: registry.authorityCertificate(),
+  }
+}
+
+/** The root key, the data directory's lock, PostgreSQL (embedded or the operator's own), and its migrations. */
+async function openStores(
+  config: Config,
+  log: Log,
+  onProgress: (what: string) => void,
+  closers: Closer[],
+): Promise<{ provider: KeyProvider; database: Database }> {
+  closers.push(await lockDataDirectory(config.dataDir))
+  onProgress('reading the root key')
+  const provider = await openKeyFile({
+    path: config.rootKeyFile,
+    dataDir: config.dataDir,
+    // With data but without its key, a new key would only hide the loss.
+    mayCreate: !(await holdsCluster(config.dataDir)),
+  })
+  const connection = await connectionOf(config, provider, log, onProgress, closers)
+  const database = openDatabase({ connection, log })
+  closers.push(() => database.close())
+  onProgress('bringing the database up to date')
+  await migrate(database, migrations, (room, file) => onProgress(`migrating ${room}: ${file}`))
+  return { provider, database }
+}
+
+async function connectionOf(
+  config: Config,
+  provider: KeyProvider,
+  log: Log,
+  onProgress: (what: string) => void,
+  closers: Closer[],
+): Promise<DatabaseOptions['connection']> {
+  if (config.databaseUrl) return { connectionString: config.databaseUrl.reveal() }
+  const embedded = createEmbeddedPostgres({
+    dataDir: config.dataDir,
+    password: derivePurposeSecret(provider, 'embedded.postgres'),
+    log,
+    onProgress,
+  })
+  const connection = await embedded.start()
+  closers.push(() => embedded.close())
+  return connection
+}
+
+async function holdsCluster(dataDir: string): Promise<boolean> {
+  return access(join(dataDir, 'postgres', 'PG_VERSION')).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function answers(database: Database): Promise<boolean> {
+  return database.pool.query('select 1').then(
+    () => true,
+    () => false,
+  )
+}
