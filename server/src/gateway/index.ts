@@ -1,0 +1,17 @@
+import type { Migrations } from '../core/index.ts'
+
+export type {
+  CommandDelivery,
+  Gateway,
+  GatewayOptions,
+  GatewayRegistry,
+  GatewayStream,
+  TlsListenerOptions,
+} from './face.ts'
+export { createGateway } from './gateway.ts'
+export type { GatewayLimits } from './limits.ts'
+
+export const gatewayMigrations: Migrations = {
+  room: 'gateway',
+  folder: new URL('./migrations/', import.meta.url),
+}
