@@ -10,6 +10,7 @@ export const errorCatalogue = {
   database_newer: 'The database was written by a newer version of Hearthlock.',
   idempotency_mismatch: 'This idempotency key was used before with another request.',
   integrity_failed: 'A stored value did not open. It has not been shown.',
+  internal: 'Something went wrong on our side. The number below finds it in the log.',
   invalid_request: 'The request is not valid.',
   model_invalid: 'The model description is not valid.',
   not_found: 'There is nothing here, or nothing that you may see.',
@@ -21,6 +22,7 @@ export const errorCatalogue = {
   stale_tenure: 'The tenure of this device has ended.',
   too_large: 'The request is larger than allowed.',
   unauthenticated: 'Sign in first.',
+  unsupported_media_type: 'The body must be JSON, sent as application/json.',
   unavailable: 'The service is busy or starting. Try again shortly.',
 } as const
 

@@ -1,0 +1,177 @@
+import { AppError, type Clock, type Log } from '../core/index.ts'
+import type { Home } from '../home/index.ts'
+import type { Identity } from '../identity/index.ts'
+import type { Registry } from '../registry/index.ts'
+import type { Vault } from '../vault/index.ts'
+import type { App, RouteParts } from './app.ts'
+import { createAuthenticate } from './authentication.ts'
+import { commandRoutes } from './commands.ts'
+import { deviceAuthorityRoutes } from './device-authority.ts'
+import { deviceRoutes } from './devices.ts'
+import { healthRoutes } from './health.ts'
+import { householdRoutes } from './households.ts'
+import { type ApiLimits, defaultLimits } from './limits.ts'
+import { liveRoutes } from './live.ts'
+import { createLiveStreams } from './live-streams.ts'
+import { meRoutes } from './me.ts'
+import { modelRoutes } from './models.ts'
+import { oauthRoutes } from './oauth.ts'
+import { documentRoutes } from './openapi.ts'
+import { operatorRoutes } from './operators.ts'
+import { createMetrics, isLoopback, opsRoutes } from './ops.ts'
+import { provisioningRoutes } from './provisioning.ts'
+import { createRateLimits } from './rate-limits.ts'
+import { createServer, listen } from './server.ts'
+import { signUpRoutes } from './sign-up.ts'
+
+export interface ApiOptions {
+  identity: Identity
+  vault: Vault
+  registry: Registry
+  home: Home
+  log: Log
+  clock: Clock
+  listen: {
+    host: string
+    port: number
+    /** PEM. Without it the host must be a loopback address. */
+    tls?: { cert: string | Buffer; key: string | Buffer } | undefined
+  }
+  /** The listener for metrics; its host must be a loopback address. */
+  ops?: { host: string; port: number } | undefined
+  /** Where people and apps find this server: scheme, host and port, no path. The listener's own URL unless given. */
+  publicUrl?: string | undefined
+  /** Addresses or networks of reverse proxies whose X-Forwarded-For is believed. */
+  trustedProxies?: string[] | undefined
+  ready: () => boolean | Promise<boolean>
+  /** Everybody's counters, for /metrics. */
+  stats: () => Record<string, number>
+  limits?: Partial<ApiLimits> | undefined
+}
+
+export interface Api {
+  /** @throws AppError start_refused: a port is taken, or an address would be open to others without TLS */
+  start(): Promise<{ url: string; opsUrl?: string | undefined }>
+  /** Ends live streams, lets requests in flight finish for a moment, then closes what is left. */
+  close(): Promise<void>
+  /** The public URL; known once started. */
+  readonly url: string
+  /** `METHOD url` of every route of the public listener, for tests that walk them all. */
+  routes(): { method: string; url: string }[]
+  stats(): Record<string, number>
+}
+
+export function createApi(options: ApiOptions): Api {
+  const limits: ApiLimits = { ...defaultLimits, ...options.limits }
+  const live = createLiveStreams(limits)
+  const routes: { method: string; url: string }[] = []
+  let url = ''
+  let closing = false
+  let open: App[] = []
+
+  const ready = async () => !closing && (await options.ready())
+  const stats = () => ({ api_live_streams: live.count })
+
+  async function build(): Promise<{ app: App; ops: App | undefined }> {
+    const { identity, vault, registry, home, clock, log } = options
+    const app = createServer({
+      limits,
+      log,
+      tls: options.listen.tls,
+      trustedProxies: options.trustedProxies,
+    })
+    app.addHook('onRoute', ({ method, url: pattern }) => {
+      for (const each of [method].flat()) routes.push({ method: each, url: pattern })
+    })
+    const metrics = createMetrics(() => ({ ...options.stats(), ...stats() }))
+    metrics.measure(app)
+    const limit = await createRateLimits(app, limits)
+    app.addHook('onRequest', limit.perAddress)
+    await documentRoutes(app, () => url)
+    const authenticate = createAuthenticate({
+      identity,
+      refusedTokens: limit.refusedTokens,
+      publicUrl: () => url,
+    })
+    const parts: RouteParts = {
+      app,
+      authenticate,
+      limit,
+      limits,
+      identity,
+      vault,
+      registry,
+      home,
+      live,
+      ready,
+      clock,
+      log,
+    }
+    healthRoutes(parts)
+    oauthRoutes(parts)
+    signUpRoutes(parts)
+    meRoutes(parts)
+    householdRoutes(parts)
+    liveRoutes(parts)
+    deviceRoutes(parts)
+    commandRoutes(parts)
+    operatorRoutes(parts)
+    modelRoutes(parts)
+    provisioningRoutes(parts)
+    deviceAuthorityRoutes(parts)
+
+    if (!options.ops) return { app, ops: undefined }
+    const ops = createServer({ limits, log })
+    opsRoutes(ops, metrics)
+    healthRoutes({ app: ops, ready })
+    return { app, ops }
+  }
+
+  return {
+    async start() {
+      refuseOpenDoors(options)
+      const { app, ops } = await build()
+      open = ops ? [app, ops] : [app]
+      try {
+        const port = await listen(app, options.listen)
+        url = options.publicUrl?.replace(/\/$/, '') ?? urlOf(options.listen, port)
+        if (!ops || !options.ops) return { url }
+        const opsPort = await listen(ops, options.ops)
+        return { url, opsUrl: urlOf(options.ops, opsPort) }
+      } catch (error) {
+        await Promise.all(open.map((server) => server.close()))
+        throw error
+      }
+    },
+    async close() {
+      closing = true
+      live.close()
+      const cut = setTimeout(() => {
+        for (const { server } of open) server.closeAllConnections()
+      }, limits.closeGraceSeconds * 1000)
+      await Promise.all(open.map((server) => server.close()))
+      clearTimeout(cut)
+    },
+    get url() {
+      return url
+    },
+    routes: () => [...routes],
+    stats,
+  }
+}
+
+/** Passwords and tokens cross the public listener; the ops listener has no authentication at all. */
+function refuseOpenDoors({ listen: { host, tls }, ops }: ApiOptions): void {
+  if (!tls && !isLoopback(host))
+    throw new AppError('start_refused', {
+      message: `Without a TLS certificate the API listens on a loopback address only, not on ${host}.`,
+    })
+  if (ops && !isLoopback(ops.host))
+    throw new AppError('start_refused', {
+      message: `The metrics listener takes a loopback address only, not ${ops.host}.`,
+    })
+}
+
+function urlOf({ host, tls }: { host: string; tls?: unknown }, port: number): string {
+  return `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
+}

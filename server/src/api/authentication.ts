@@ -1,0 +1,69 @@
+import type { FastifyRequest, onRequestAsyncHookHandler, preHandlerAsyncHookHandler } from 'fastify'
+import { AppError, isAppError } from '../core/index.ts'
+import type { Identity, Principal } from '../identity/index.ts'
+import { principalOf, setPrincipal } from './principal.ts'
+import type { RateLimits } from './rate-limits.ts'
+
+/**
+ * First step of each route's list. The wrong kind of caller is answered as if nothing were there: operators have
+ * no way to a customer's routes, nor customers to theirs.
+ */
+export interface Authenticate {
+  customer: onRequestAsyncHookHandler
+  operator: onRequestAsyncHookHandler
+  anybody: onRequestAsyncHookHandler
+}
+
+export function createAuthenticate(o: {
+  identity: Pick<Identity, 'authenticate'>
+  refusedTokens: RateLimits['refusedTokens']
+  /** Where callers find this server: the proof's `htu` must be this URL, whatever the Host header says. */
+  publicUrl: () => string
+}): Authenticate {
+  async function authenticated(request: FastifyRequest): Promise<Principal> {
+    const { authorization, dpop } = request.headers
+    if (authorization === undefined) throw new AppError('unauthenticated')
+    // RFC 9449 section 4.3: htu is the target without query and fragment.
+    const url = o.publicUrl() + (request.raw.url ?? '/').split('?', 1)[0]
+    try {
+      return await o.identity.authenticate({
+        method: request.method,
+        url,
+        authorization,
+        dpop: typeof dpop === 'string' ? dpop : undefined,
+      })
+    } catch (error) {
+      if (isAppError(error, 'unauthenticated')) await o.refusedTokens.count(request)
+      throw error
+    }
+  }
+  function step(accepts: (principal: Principal) => boolean): onRequestAsyncHookHandler {
+    return async function (request, reply) {
+      await o.refusedTokens.check.call(this, request, reply)
+      const principal = await authenticated(request)
+      if (!accepts(principal)) throw new AppError('not_found')
+      setPrincipal(request, principal)
+    }
+  }
+  return {
+    customer: step(({ kind }) => kind === 'customer'),
+    operator: step(({ kind }) => kind === 'operator'),
+    anybody: step(() => true),
+  }
+}
+
+/** An operator needs this role; without it the route is not there. */
+export function role(needed: Principal['roles'][number]): preHandlerAsyncHookHandler {
+  return async (request) => {
+    if (!principalOf(request).roles.includes(needed)) throw new AppError('not_found')
+  }
+}
+
+/**
+ * Where a route's list says so, the room that acts is also the one that authorizes: it takes the caller's account
+ * and answers not_found for what that account may not see. Check and act are one step there, so that a tenure
+ * which ends in between leaves no gap.
+ */
+export const byRoom: preHandlerAsyncHookHandler = async (request) => {
+  principalOf(request)
+}

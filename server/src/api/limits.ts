@@ -1,0 +1,58 @@
+/** How much one address, one account and everybody together may ask. All are per process. */
+export interface ApiLimits {
+  /** Before authentication, every route together. */
+  requestsPerMinutePerAddress: number
+  requestsPerMinutePerAccount: number
+  /** Requests with a token or proof that was refused. */
+  refusedTokensPerMinutePerAddress: number
+  signUpsPer10MinutesPerAddress: number
+  /** Posted sign-in forms: guessing of passwords. */
+  signInsPerMinutePerAddress: number
+  /** Enrolment codes are one-use and random; this only keeps guessing from costing Argon2 time. */
+  operatorEnrolmentsPer10MinutesPerAddress: number
+  /** Claim codes have 80 bits; a household claims a few devices, a guesser thousands. */
+  claimsPer10MinutesPerAccount: number
+  claimsPer10MinutesPerAddress: number
+  commandsPerMinutePerAccount: number
+  liveStreams: number
+  liveStreamsPerAccount: number
+  /** Bytes waiting in one live stream's socket before it is cut as too slow. */
+  liveBacklogBytes: number
+  liveHeartbeatSeconds: number
+  /** A stream ends after this time, so that its caller shows a fresh token: at most an access token's lifetime. */
+  liveSessionSeconds: number
+  connections: number
+  bodyBytes: number
+  provisioningBodyBytes: number
+  headerBytes: number
+  /** For a whole request to arrive. */
+  requestSeconds: number
+  /** Silence on a socket. Longer than a heartbeat and than the longest Prefer: wait. */
+  idleSeconds: number
+  /** For requests in flight when the server closes. */
+  closeGraceSeconds: number
+}
+
+export const defaultLimits: ApiLimits = {
+  requestsPerMinutePerAddress: 12_000,
+  requestsPerMinutePerAccount: 6_000,
+  refusedTokensPerMinutePerAddress: 120,
+  signUpsPer10MinutesPerAddress: 30,
+  signInsPerMinutePerAddress: 30,
+  operatorEnrolmentsPer10MinutesPerAddress: 10,
+  claimsPer10MinutesPerAccount: 20,
+  claimsPer10MinutesPerAddress: 100,
+  commandsPerMinutePerAccount: 1_200,
+  liveStreams: 5_000,
+  liveStreamsPerAccount: 16,
+  liveBacklogBytes: 262_144,
+  liveHeartbeatSeconds: 15,
+  liveSessionSeconds: 300,
+  connections: 10_000,
+  bodyBytes: 65_536,
+  provisioningBodyBytes: 2_097_152,
+  headerBytes: 16_384,
+  requestSeconds: 30,
+  idleSeconds: 75,
+  closeGraceSeconds: 5,
+}
