@@ -1,0 +1,70 @@
+import { LRUCache } from 'lru-cache'
+import type { Clock, KeyId } from '../core/index.ts'
+import type { KeyMaterial, StoredKey } from './stored-key.ts'
+
+/**
+ * The keys that are open in this process.
+ *
+ * - `cached`: at most `max` handles, each for at most `leaseMs`, so that a key that another process destroyed or
+ *   rotated is read again.
+ * - `live`: every handle that somebody still holds, cached or not: a destruction ends it too, and a new version
+ *   reaches it. A handle that left the cache keeps working for its holders; its key material is wiped once
+ *   nobody holds it any more.
+ */
+export class OpenKeys {
+  readonly #cached: LRUCache<KeyId, StoredKey>
+  readonly #live = new Map<KeyId, WeakRef<StoredKey>>()
+  readonly #unheld = new FinalizationRegistry<{ id: KeyId; material: KeyMaterial }>(({ id, material }) => {
+    material.wipe()
+    if (!this.#live.get(id)?.deref()) this.#live.delete(id)
+  })
+
+  constructor(o: { max: number; leaseMs: number; clock: Clock }) {
+    this.#cached = new LRUCache<KeyId, StoredKey>({
+      max: o.max,
+      ttl: o.leaseMs,
+      ttlResolution: 0,
+      perf: { now: () => o.clock.nowMs() },
+    })
+  }
+
+  cached(id: KeyId): StoredKey | undefined {
+    return this.#cached.get(id)
+  }
+
+  live(id: KeyId): StoredKey | undefined {
+    const key = this.#live.get(id)?.deref()
+    return key?.ended ? undefined : key
+  }
+
+  hold(id: KeyId, key: StoredKey): void {
+    this.#live.set(id, new WeakRef(key))
+    this.#unheld.register(key, { id, material: key.material })
+  }
+
+  cache(id: KeyId, key: StoredKey): void {
+    this.#cached.set(id, key)
+  }
+
+  /** The next open reads the database; holders go on. */
+  forget(id: KeyId): void {
+    this.#cached.delete(id)
+  }
+
+  /** Holders are refused from now on. */
+  end(id: KeyId): void {
+    this.#cached.delete(id)
+    this.#live.get(id)?.deref()?.end('not_found')
+    this.#live.delete(id)
+  }
+
+  endAll(): void {
+    this.#cached.clear()
+    for (const reference of this.#live.values()) reference.deref()?.end('unavailable')
+    this.#live.clear()
+  }
+
+  get size(): number {
+    return this.#cached.size
+  }
+}
