@@ -1,0 +1,6 @@
+export type { EmbeddedConnection } from './prepare.ts'
+export {
+  createEmbeddedPostgres,
+  type EmbeddedPostgres,
+  type EmbeddedPostgresOptions,
+} from './supervisor.ts'

@@ -1,0 +1,151 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { type AppError, isAppError } from '../../src/core/index.ts'
+import { type ConfigFlags, readConfig } from '../../src/main/config.ts'
+
+const machine = { isRoot: false, home: '/home/ada', hostname: 'cabin' }
+
+function refusal(env: Record<string, string>, flags: ConfigFlags = {}): AppError {
+  try {
+    readConfig(env, flags, machine)
+  } catch (error) {
+    if (isAppError(error, 'start_refused')) return error
+    throw error
+  }
+  throw new Error('was not refused')
+}
+
+function pemFiles() {
+  const folder = mkdtempSync(join(tmpdir(), 'hearthlock-config-'))
+  const cert = join(folder, 'cert.pem')
+  const key = join(folder, 'key.pem')
+  writeFileSync(cert, '-----BEGIN CERTIFICATE-----\nx\n')
+  writeFileSync(key, '-----BEGIN PRIVATE KEY-----\nmarked-key\n')
+  return { HEARTHLOCK_HTTP_TLS_CERT_FILE: cert, HEARTHLOCK_HTTP_TLS_KEY_FILE: key }
+}
+
+describe('defaults', () => {
+  it('keeps the data and the root key of an ordinary user in their XDG directories', () => {
+    expect(readConfig({}, {}, machine)).toMatchObject({
+      dataDir: '/home/ada/.local/share/hearthlock',
+      rootKeyFile: '/home/ada/.config/hearthlock/root.key',
+    })
+    const env = { XDG_DATA_HOME: '/data', XDG_CONFIG_HOME: 'relative/ignored' }
+    expect(readConfig(env, {}, machine)).toMatchObject({
+      dataDir: '/data/hearthlock',
+      rootKeyFile: '/home/ada/.config/hearthlock/root.key',
+    })
+  })
+
+  it('keeps those of root in the system directories', () => {
+    const env = { XDG_DATA_HOME: '/data' }
+    expect(readConfig(env, {}, { ...machine, isRoot: true })).toMatchObject({
+      dataDir: '/var/lib/hearthlock',
+      rootKeyFile: '/etc/hearthlock/root.key',
+    })
+  })
+
+  it('listens on loopback only, without plain MQTT, on an embedded database', () => {
+    const config = readConfig({ PATH: '/bin', HEARTHLOCK_LOG_LEVEL: '' }, {}, machine)
+    expect(config).toMatchObject({
+      databaseUrl: undefined,
+      http: { host: '127.0.0.1', port: 8080, tls: undefined, publicUrl: undefined },
+      mqtt: { host: '127.0.0.1', port: 8883, plain: undefined, hostnames: ['localhost', '127.0.0.1', '::1'] },
+      ops: { host: '127.0.0.1', port: 9464 },
+      logLevel: 'info',
+    })
+    expect(Object.isFrozen(config.mqtt.hostnames)).toBe(true)
+  })
+})
+
+describe('reading', () => {
+  it('takes values from the environment, and flags win over them', () => {
+    const env = { HEARTHLOCK_HTTP_PORT: '0', HEARTHLOCK_DATA_DIR: '/env', HEARTHLOCK_MQTT_PORT: '65535' }
+    const config = readConfig(env, { dataDir: '/flag', mqttPort: 1 }, machine)
+    expect(config).toMatchObject({ dataDir: '/flag', http: { port: 0 }, mqtt: { port: 1 } })
+  })
+
+  it('names the certificate of the MQTT listener as told, or after the address it listens on', () => {
+    const hostnames = (env: Record<string, string>) => readConfig(env, {}, machine).mqtt.hostnames
+    expect(hostnames({ HEARTHLOCK_MQTT_HOSTNAMES: 'a.example, 10.0.0.1' })).toEqual(['a.example', '10.0.0.1'])
+    expect(hostnames({ HEARTHLOCK_MQTT_HOST: '0.0.0.0' })).toContain('cabin')
+    expect(hostnames({ HEARTHLOCK_MQTT_HOST: '10.0.0.7' })).toContain('10.0.0.7')
+  })
+
+  it('leaves the keys of the command-line client and of the tests alone', () => {
+    const env = { HEARTHLOCK_URL: 'x', HEARTHLOCK_SESSION_FILE: 'x', HEARTHLOCK_TEST_DATABASE_URL: 'x' }
+    expect(() => readConfig(env, {}, machine)).not.toThrow()
+  })
+
+  it('prints neither the database password nor the TLS key', () => {
+    const env = { HEARTHLOCK_DATABASE_URL: 'postgres://u:marked-password@db/h', ...pemFiles() }
+    const config = readConfig(env, {}, machine)
+    expect(config.databaseUrl?.reveal()).toContain('marked-password')
+    expect(config.http.tls?.key.reveal()).toContain('marked-key')
+    expect(inspect(config, { depth: 9 }) + JSON.stringify(config)).not.toMatch(/marked/)
+  })
+})
+
+describe('refusals', () => {
+  it('refuses a key that does not exist and names the nearest one', () => {
+    expect(refusal({ HEARTHLOCK_HTTP_PROT: '1' }).message).toBe(
+      'HEARTHLOCK_HTTP_PROT is not a configuration key. Did you mean HEARTHLOCK_HTTP_PORT?',
+    )
+    expect(refusal({ HEARTHLOCK_DATADIR: '1' }).message).toContain('HEARTHLOCK_DATA_DIR?')
+    expect(refusal({ HEARTHLOCK_URLS: '1' }).message).toContain('not a configuration key')
+  })
+
+  it.each(['65536', '-1', '80.5', 'http', '1e3', '0x50', ' 80', '123456'])('refuses the port %j', (port) => {
+    expect(refusal({ HEARTHLOCK_HTTP_PORT: port }).message).toMatch(/^HEARTHLOCK_HTTP_PORT must be a port/)
+  })
+
+  it('refuses HTTP beyond loopback without TLS, and says what to do', () => {
+    for (const host of ['0.0.0.0', '::', '192.168.1.5', 'home.example', '127.evil.example']) {
+      expect(refusal({ HEARTHLOCK_HTTP_HOST: host }).message).toContain('HEARTHLOCK_HTTP_TLS_CERT_FILE')
+    }
+    for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) {
+      expect(readConfig({ HEARTHLOCK_HTTP_HOST: host }, {}, machine).http.host).toBe(host)
+    }
+    expect(readConfig({ HEARTHLOCK_HTTP_HOST: '0.0.0.0', ...pemFiles() }, {}, machine).http.host).toBe(
+      '0.0.0.0',
+    )
+  })
+
+  it('refuses half a TLS configuration, and files that are missing or not PEM', () => {
+    const { HEARTHLOCK_HTTP_TLS_CERT_FILE: cert, HEARTHLOCK_HTTP_TLS_KEY_FILE: key } = pemFiles()
+    expect(refusal({ HEARTHLOCK_HTTP_TLS_CERT_FILE: cert }).message).toContain('together')
+    expect(refusal({}, { httpTlsCertFile: cert, httpTlsKeyFile: `${key}.absent` }).message).toContain(
+      'KEY_FILE',
+    )
+    writeFileSync(cert, 'nothing')
+    expect(refusal({}, { httpTlsCertFile: cert, httpTlsKeyFile: key }).message).toContain('PEM')
+  })
+
+  it('refuses plain MQTT beyond loopback', () => {
+    const env = { HEARTHLOCK_MQTT_PLAIN_PORT: '1883' }
+    expect(readConfig(env, {}, machine).mqtt.plain).toEqual({ host: '127.0.0.1', port: 1883 })
+    expect(refusal({ ...env, HEARTHLOCK_MQTT_PLAIN_HOST: '0.0.0.0' }).message).toContain('loopback only')
+  })
+
+  it('refuses a public address that is not an origin, or that is plain HTTP on the network', () => {
+    const read = (url: string) => readConfig({ HEARTHLOCK_PUBLIC_URL: url }, {}, machine).http.publicUrl
+    expect(read('https://home.example/')).toBe('https://home.example')
+    expect(read('http://127.0.0.1:8080')).toBe('http://127.0.0.1:8080')
+    for (const url of ['http://home.example', 'https://a/b', 'ftp://a', 'https://u:p@a', 'home.example']) {
+      expect(refusal({ HEARTHLOCK_PUBLIC_URL: url }).message).toContain('HEARTHLOCK_PUBLIC_URL')
+    }
+  })
+
+  it('repeats no value in its message', () => {
+    const error = refusal({ HEARTHLOCK_DATABASE_URL: 'mysql://u:marked@db' })
+    expect(error.message + String(error.detail)).not.toContain('marked')
+    expect(error.message).toContain('HEARTHLOCK_DATABASE_URL must be the URL of a PostgreSQL database')
+  })
+
+  it('refuses a log level that does not exist', () => {
+    expect(refusal({ HEARTHLOCK_LOG_LEVEL: 'loud' }).message).toContain('debug, info, warn, error or silent')
+  })
+})
