@@ -4,6 +4,7 @@ import { isAppError, systemClock } from '../core/index.ts'
 import { readClientConfig } from '../main/index.ts'
 import { type CliContext, createContext } from './context.ts'
 import { addControlCommands } from './control.ts'
+import { addDeviceTokenCommand } from './device-token.ts'
 import { addHomeCommands } from './homes.ts'
 import { addOperatorCommands } from './operators.ts'
 import { addPeopleCommands } from './people.ts'
@@ -56,6 +57,7 @@ function buildProgram(context: CliContext): Command {
   addControlCommands(program, context)
   addWatchCommands(program, context)
   addOperatorCommands(program, context)
+  addDeviceTokenCommand(program, context)
   addSimulateCommand(program, context)
   return program
 }

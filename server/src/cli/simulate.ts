@@ -111,7 +111,9 @@ async function claimFleet(
   for (let home = 0; home < homes; home += 1) {
     if (signal.aborted) return
     const body = { name: `Simulated home ${home + 1}` }
-    const household = await patiently(() => customer.request<HouseholdShape>('POST', '/v1/households', { body }))
+    const household = await patiently(() =>
+      customer.request<HouseholdShape>('POST', '/v1/households', { body }),
+    )
     for (let index = home; index < made.length; index += homes) {
       const code = made[index]?.claimCode
       await patiently(() =>
