@@ -1,15 +1,14 @@
-import type { SealingKey } from '../keys/index.ts'
+import { place, type SealingKey } from '../keys/index.ts'
 import type { StreamRecord } from './face.ts'
 
 /** The sealed part starts with the time of receipt: milliseconds since the epoch, 8 bytes, big-endian. */
 const TIME_BYTES = 8
-const SLOT_BYTES = 16
+export const SLOT_BYTES = 16
 
 type Identity = Pick<StreamRecord, 'recordId' | 'tenureId' | 'deviceId' | 'kind'>
 
-// Every part is a UUID or one of four words, so the join is unambiguous.
 function placeOf(r: Identity): string {
-  return `stream.record/${r.recordId}/${r.tenureId}/${r.deviceId}/${r.kind}`
+  return place('stream.record', r.recordId, r.tenureId, r.deviceId, r.kind)
 }
 
 export function sealRecord(key: SealingKey, r: Identity, receivedAtMs: number, payload: Buffer): Buffer {

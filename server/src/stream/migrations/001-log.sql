@@ -1,7 +1,7 @@
 -- The one row whose lock puts batches in order, over all processes: whoever moves it forward inserts that many records
 -- in the same transaction, so that seq has no gap and follows the order of commits.
 create table stream.head (
-  only boolean primary key default true check (only),
+  one boolean primary key default true check (one),
   seq bigint not null
 ) with (fillfactor = 10);
 insert into stream.head (seq) values (0);
@@ -22,7 +22,8 @@ create table stream.record (
 -- Sealed bytes do not compress: do not try.
 alter table stream.record alter column sealed set storage external;
 alter table stream.record alter column slots set storage external;
-create index record_tenure on stream.record (tenure_id, seq);
+-- For recognising resends; partial, because most records carry no key and the index is dear where tenures interleave.
+create index record_message_key on stream.record (tenure_id, seq) where message_key is not null;
 
 -- How far each reader has come. Its row lock keeps two processes with the same reader from both applying.
 create table stream.cursor (
