@@ -59,3 +59,8 @@ function deriveVersion(root: RootKey, name: string): PurposeVersion {
   const [sealing, digesting, deriving] = subkeys(root.secret, name, 3) as [Buffer, Buffer, Buffer]
   return { version: root.version, sealing, digesting, deriving }
 }
+
+/** The credential of one purpose, for what starts before the database does: its own password, for one. */
+export function derivePurposeSecret(provider: KeyProvider, name: string): Secret {
+  return purposeKey(provider, name).deriveSecret('credential')
+}

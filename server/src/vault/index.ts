@@ -1,0 +1,8 @@
+import type { Migrations } from '../core/index.ts'
+
+export { createVault, type PersonExport, type PersonKind, type Vault, type VaultOptions } from './vault.ts'
+
+export const vaultMigrations: Migrations = {
+  room: 'vault',
+  folder: new URL('./migrations/', import.meta.url),
+}
