@@ -1,8 +1,18 @@
-import { AppError, type Clock, type Database, type DeviceId, type Log } from '../core/index.ts'
+import type { Clock, Database, DeviceId, Log } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Registry } from '../registry/index.ts'
 import type { Stream } from '../stream/index.ts'
-import type { Deliver, Home } from './face.ts'
+import { createAnnouncements } from './announcements.ts'
+import { applyResults } from './command-endings.ts'
+import { createCommandStore } from './command-store.ts'
+import { createCommands } from './commands.ts'
+import { createDelivery } from './delivery.ts'
+import type { Deliver, DeviceView, Home } from './face.ts'
+import { readLiveState } from './live-state.ts'
+import { createProjection } from './projection.ts'
+import type { CommandRow } from './tables.ts'
+import { readTimeline } from './timeline.ts'
+import { createWatchers } from './watchers.ts'
 
 export interface HomeLimits {
   /** Commands per device that have not ended. */
@@ -16,16 +26,135 @@ export interface HomeLimits {
 export interface HomeDependencies {
   database: Database
   keys: Pick<Keys, 'open' | 'purpose'>
-  registry: Pick<Registry, 'authorize' | 'device' | 'devices' | 'household' | 'onTenureChange'>
+  registry: Pick<Registry, 'authorize' | 'device' | 'devices' | 'onTenureChange'>
   stream: Pick<Stream, 'reader'>
   clock: Clock
   log: Log
   deliver: Deliver
-  /** Spares a command row when the device is known to be away; `deliver` decides in any case. */
+  /** Spares a command's row when the device is known to be away; `deliver` decides in any case. */
   isOnline?: ((deviceId: DeviceId) => boolean) | undefined
   limits?: Partial<HomeLimits> | undefined
 }
 
-export function createHome(_: HomeDependencies): Home {
-  throw new AppError('unavailable')
+const defaultLimits: HomeLimits = { openCommands: 64, watcherQueue: 256, watcherCheckMs: 3_000 }
+const TICK_MS = 1_000
+
+export function createHome(dependencies: HomeDependencies): Home {
+  const { database, keys, registry, stream, clock, deliver } = dependencies
+  const log = dependencies.log.child({ room: 'home' })
+  const limits = { ...defaultLimits, ...dependencies.limits }
+  const counts = { records: 0, ended: 0 }
+
+  const watchers = createWatchers({
+    registry,
+    clock,
+    log,
+    queueLength: limits.watcherQueue,
+    checkMs: limits.watcherCheckMs,
+  })
+  const announcements = createAnnouncements({ watchers, keys, log })
+  const store = createCommandStore({ database, keys, log })
+  const delivery = createDelivery({ store, keys, registry, clock, log, deliver, changed })
+  const commands = createCommands({
+    store,
+    delivery,
+    keys,
+    registry,
+    clock,
+    isOnline: dependencies.isOnline ?? (() => true),
+    maxOpen: limits.openCommands,
+    changed,
+  })
+  const projection = createProjection({
+    applyResults: (tx, results) => applyResults({ keys, log }, tx, results),
+    wanted: (records) => watchers.size > 0 && records.some((record) => watchers.watched(record.tenureId)),
+    applied(batch) {
+      announcements.batch(batch)
+      for (const row of batch.ended) changed(row)
+    },
+    position: () => reader.position,
+  })
+  const reader = stream.reader('home', async (tx, records) => {
+    await projection.handle(tx, records)
+    counts.records += records.length
+  })
+
+  /** After the commit of a command's transition. */
+  function changed(row: CommandRow): void {
+    if (row.due_ms === null) {
+      counts.ended += 1
+      delivery.forget(row)
+    }
+    commands.wake(row.command_id)
+    announcements.command(row)
+  }
+
+  let timer: NodeJS.Timeout | undefined
+  let ticking: Promise<void> | undefined
+  let stopListening = () => {}
+
+  async function expireDue(): Promise<void> {
+    for (;;) {
+      const ended = await store.expire(clock.nowMs())
+      if (ended.length === 0) return
+      for (const row of ended) changed(row)
+    }
+  }
+
+  async function tick(): Promise<void> {
+    await Promise.all([expireDue(), watchers.recheck()])
+    delivery.retry()
+  }
+
+  return {
+    async start() {
+      stopListening = registry.onTenureChange(watchers.tenureChanged)
+      await reader.start()
+      timer = setInterval(() => {
+        ticking ??= tick()
+          .catch((error: unknown) => log.warn('the timer failed; it runs again', { error }))
+          .finally(() => {
+            ticking = undefined
+          })
+      }, TICK_MS)
+    },
+    async close() {
+      clearInterval(timer)
+      stopListening()
+      await reader.close()
+      projection.settle()
+      projection.close()
+      await ticking
+      await delivery.idle()
+      await announcements.idle()
+      commands.close()
+      watchers.close()
+    },
+    async devices(accountId, householdId) {
+      return readLiveState({ database, keys }, await registry.devices(accountId, householdId))
+    },
+    async device(accountId, deviceId) {
+      const held = await registry.device(accountId, deviceId)
+      const [view] = await readLiveState({ database, keys }, [held])
+      return view as DeviceView
+    },
+    async timeline(accountId, deviceId, page) {
+      const held = await registry.device(accountId, deviceId)
+      return readTimeline(database, await keys.open(held.keyId), held, page)
+    },
+    watch: watchers.watch,
+    requestCommand: commands.requestCommand,
+    command: commands.command,
+    waitForCommand: commands.waitForCommand,
+    deviceReady: delivery.ready,
+    commandDelivered: delivery.acknowledged,
+    tick,
+    stats: () => ({
+      home_records: counts.records,
+      home_watchers: watchers.size,
+      home_records_opened: announcements.opened,
+      home_records_unreadable: announcements.unreadable,
+      home_commands_ended: counts.ended,
+    }),
+  }
 }

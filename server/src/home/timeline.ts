@@ -1,0 +1,95 @@
+import { type Kysely, sql } from 'kysely'
+import { AppError, type Database, newId, type RecordId, type TenureId, type Tx } from '../core/index.ts'
+import { place, type SealingKey } from '../keys/index.ts'
+import type { HeldDevice } from '../registry/index.ts'
+import { openRecord } from '../stream/index.ts'
+import { parseResult, shown } from './content.ts'
+import type { CommandEvent, TimelineEntry, TimelinePage } from './face.ts'
+import { type HomeTables, KIND_CODE, kindOf, type TimelineRow } from './tables.ts'
+
+const MAX_PAGE = 200
+
+/**
+ * Takes `count` places in the home's order and returns the one before the first. The row stays locked until the
+ * transaction ends, and every transaction that needs it takes it after all its other locks.
+ */
+export async function takePlaces(tx: Kysely<HomeTables>, count: number): Promise<number> {
+  const row = await tx
+    .updateTable('home.head')
+    .set({ seq: sql`seq + ${count}::bigint` })
+    .returning('seq')
+    .executeTakeFirstOrThrow()
+  return row.seq - count
+}
+
+/** What the server itself knows of a command, as a row of the timeline at `seq`. */
+export async function appendCommandEvent(
+  tx: Tx,
+  key: SealingKey,
+  entry: { seq: number; tenureId: TenureId; atMs: number; event: CommandEvent },
+): Promise<void> {
+  const recordId = newId<RecordId>()
+  const content = JSON.stringify({ atMs: entry.atMs, event: entry.event })
+  await tx
+    .withTables<HomeTables>()
+    .insertInto('home.timeline')
+    .values({
+      tenure_id: entry.tenureId,
+      seq: entry.seq,
+      record_id: recordId,
+      kind: KIND_CODE.command,
+      sealed: key.seal(place('home.timeline', entry.tenureId, recordId), content),
+    })
+    .execute()
+}
+
+/** One page of a tenure's timeline, newest first. */
+export async function readTimeline(
+  database: Database,
+  key: SealingKey,
+  device: HeldDevice,
+  { before, limit }: { before?: number | undefined; limit: number },
+): Promise<TimelinePage> {
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
+    throw new AppError('invalid_request', { message: `limit must be from 1 to ${MAX_PAGE}.` })
+  }
+  if (before !== undefined && !(Number.isSafeInteger(before) && before > 0)) {
+    throw new AppError('invalid_request', { message: 'before must be a whole number above 0.' })
+  }
+  let query = database.queries
+    .withTables<HomeTables>()
+    .selectFrom('home.timeline')
+    .selectAll()
+    .where('tenure_id', '=', device.tenureId)
+    .orderBy('seq', 'desc')
+    .limit(limit + 1)
+  if (before !== undefined) query = query.where('seq', '<', before)
+  const rows = await query.execute()
+  const entries = rows.slice(0, limit).map((row) => openEntry(key, device, row))
+  return rows.length > limit ? { entries, next: entries.at(-1)?.seq } : { entries }
+}
+
+/** @throws AppError integrity_failed when the row was sealed for another place */
+export function openEntry(
+  key: SealingKey,
+  device: Pick<HeldDevice, 'deviceId' | 'model'>,
+  row: TimelineRow,
+): TimelineEntry {
+  const kind = kindOf(row.kind)
+  if (kind === 'command') {
+    const plain = key.unseal(place('home.timeline', row.tenure_id, row.record_id), row.sealed)
+    const { atMs, event } = JSON.parse(plain.toString('utf8')) as { atMs: number; event: CommandEvent }
+    return { seq: row.seq, atMs, kind, payload: event }
+  }
+  const { receivedAtMs, payload } = openRecord(key, {
+    recordId: row.record_id,
+    tenureId: row.tenure_id,
+    deviceId: device.deviceId,
+    kind,
+    sealed: row.sealed,
+  })
+  const entry = { seq: row.seq, atMs: receivedAtMs }
+  if (kind !== 'results') return { ...entry, kind, payload: shown(device.model, kind, payload) }
+  const result: CommandEvent = { event: 'result', ...parseResult(payload) }
+  return { ...entry, kind: 'command', payload: result }
+}
