@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AccountId, Clock, Database, Log, Personal, Secret } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Vault } from '../vault/index.ts'
+import type { Argon2Cost } from './passwords.ts'
 
 /** Customers and operators are separate kinds: one address may be both, and neither signs in as the other. */
 export type AccountKind = 'customer' | 'operator'
@@ -66,6 +67,10 @@ export interface IdentityOptions {
   log: Log
   /** The public URL, without path, as browsers and clients see it. A function when the port is known late. */
   issuer: string | (() => string)
+  /** Whom a request comes from, for the limits; the socket's address unless a trusted proxy says more. */
+  remoteAddress?: ((req: IncomingMessage) => string | undefined) | undefined
+  /** Only for tests that need many accounts. */
+  passwordCost?: Argon2Cost | undefined
   limits?: Partial<IdentityLimits> | undefined
 }
 

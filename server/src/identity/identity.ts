@@ -1,6 +1,135 @@
+import type Provider from 'oidc-provider'
+import type { JWK } from 'oidc-provider'
 import { AppError } from '../core/index.ts'
-import type { Identity, IdentityOptions } from './face.ts'
+import { createAccounts } from './accounts.ts'
+import { createArtifacts, grantHandle } from './artifacts.ts'
+import { createAuthenticate } from './authenticate.ts'
+import { createEnrolment } from './enrolment.ts'
+import type { Identity, IdentityLimits, IdentityOptions } from './face.ts'
+import { createInteraction } from './interaction.ts'
+import { createOAuthHandler } from './oauth-http.ts'
+import { createPasswords } from './passwords.ts'
+import { createProvider } from './provider.ts'
+import { createRateLimits } from './rate-limits.ts'
+import { createReplayCache } from './replay-cache.ts'
+import { createSignIn } from './sign-in.ts'
+import { createSignUp } from './sign-up.ts'
+import { loadSigningKey } from './signing-key.ts'
 
-export function createIdentity(_options: IdentityOptions): Identity {
-  throw new AppError('unavailable')
+const defaultLimits: IdentityLimits = {
+  signInPerAccount: { burst: 10, everySeconds: 60 },
+  signInPerAddress: { burst: 100, everySeconds: 2 },
+  signUpPerAccount: { burst: 5, everySeconds: 300 },
+  signUpPerAddress: { burst: 30, everySeconds: 20 },
+  enrolmentPerAddress: { burst: 10, everySeconds: 60 },
+  hashesAtOnce: 2,
+  hashesInLine: 200,
+  signUpAnswerMs: 100,
+  proofsRemembered: 500_000,
+}
+
+const SWEEP_EVERY_MS = 60_000
+
+interface Started {
+  issuer: string
+  provider: Provider
+  interaction: ReturnType<typeof createInteraction>
+}
+
+export function createIdentity(options: IdentityOptions): Identity {
+  const { database, keys, vault, clock, log } = options
+  const limits = { ...defaultLimits, ...options.limits }
+  const issuer = () => new URL(typeof options.issuer === 'string' ? options.issuer : options.issuer()).origin
+  const remoteAddress = options.remoteAddress ?? ((req) => req.socket.remoteAddress)
+
+  const accounts = createAccounts({ database })
+  const artifacts = createArtifacts({ database, keys, clock })
+  const passwords = createPasswords({ keys, ...limits, cost: options.passwordCost })
+  const rateLimits = createRateLimits({ keys, clock, limits })
+  const replays = createReplayCache({ clock, maxEntries: limits.proofsRemembered })
+  const signIn = createSignIn({ vault, accounts, passwords, limits: rateLimits })
+  const signUp = createSignUp({
+    database,
+    vault,
+    accounts,
+    passwords,
+    limits: rateLimits,
+    answerMs: limits.signUpAnswerMs,
+  })
+  const enrolment = createEnrolment({ database, keys, vault, accounts, passwords, limits: rateLimits, clock })
+
+  let signingKey: JWK | undefined
+  let started: Started | undefined
+  let sweeper: NodeJS.Timeout | undefined
+  let sweeping: Promise<void> = Promise.resolve()
+  let refusedRequests = 0
+
+  // Made at the first request, when the public URL is known for certain.
+  function running(): Started {
+    if (started?.issuer === issuer()) return started
+    if (!signingKey) throw new AppError('unavailable', { detail: 'identity has not started' })
+    const provider = createProvider({ issuer: issuer(), artifacts, accounts, keys, signingKey, log })
+    const interaction = createInteraction({ provider, signIn, issuer: issuer(), remoteAddress, log })
+    started = { issuer: issuer(), provider, interaction }
+    return started
+  }
+
+  const check = createAuthenticate({
+    issuer,
+    clock,
+    replays,
+    findAccount: (accountId) => accounts.find(accountId),
+    async findToken(token) {
+      const found = await running().provider.AccessToken.find(token)
+      if (!found?.accountId || !found.clientId || !found.grantId) return undefined
+      return { accountId: found.accountId, clientId: found.clientId, grantId: found.grantId, jkt: found.jkt }
+    },
+    async findGrant(grantId) {
+      const grant = await running().provider.Grant.find(grantId)
+      if (!grant?.accountId || !grant.clientId) return undefined
+      return { handle: grantHandle(grantId), accountId: grant.accountId, clientId: grant.clientId }
+    },
+  })
+
+  function sweep(): void {
+    sweeping = artifacts.sweep().then(
+      () => {},
+      (error) => log.warn('sweeping expired tokens failed; the next round tries again', { error }),
+    )
+  }
+
+  return {
+    ...enrolment,
+    signUp,
+    async start() {
+      signingKey = await loadSigningKey({ database, keys })
+      sweeper = setInterval(sweep, SWEEP_EVERY_MS).unref()
+    },
+    async close() {
+      clearInterval(sweeper)
+      await sweeping
+    },
+    handleOAuth: createOAuthHandler({
+      provider: () => running().provider,
+      interaction: () => running().interaction,
+      issuer,
+      log,
+    }),
+    async authenticate(request) {
+      try {
+        return await check(request)
+      } catch (error) {
+        refusedRequests++
+        throw error
+      }
+    },
+    endSession: ({ sessionId }) => artifacts.endGrant(sessionId),
+    stats: () => ({
+      identity_passwords_hashed: passwords.stats().hashed,
+      identity_passwords_waiting: passwords.stats().waiting,
+      identity_rate_limited: rateLimits.refused,
+      identity_requests_refused: refusedRequests,
+      identity_proofs_remembered: replays.size,
+    }),
+  }
 }

@@ -1,3 +1,4 @@
+export { dpopAlgorithms } from './authenticate.ts'
 export type {
   AccountKind,
   Allowance,

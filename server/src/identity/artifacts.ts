@@ -1,0 +1,175 @@
+import { createHash } from 'node:crypto'
+import { sql } from 'kysely'
+import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
+import type { Clock, Database } from '../core/index.ts'
+import { type Keys, place } from '../keys/index.ts'
+import type { IdentityTables } from './tables.ts'
+
+/** Where the OpenID provider keeps what it issues. */
+export interface Artifacts {
+  adapter(model: string): Adapter
+  /** Ends the grant with this public handle, and everything issued under it. */
+  endGrant(handle: string): Promise<void>
+  /** Removes what has expired, a batch at a time. @returns how many rows went */
+  sweep(): Promise<number>
+}
+
+const SWEEP_BATCH = 500
+const SWEEP_BATCHES = 200
+
+/** The name of a grant towards the rest of the server: stable, and of no use to get the grant's own id. */
+export function grantHandle(grantId: string): string {
+  return createHash('sha256')
+    .update(`hearthlock session ${grantId}`)
+    .digest()
+    .subarray(0, 18)
+    .toString('base64url')
+}
+
+/**
+ * oidc-provider hands an adapter the raw token as the id, and repeats it in the payload. Here every look-up value
+ * becomes a keyed digest, and the payload is sealed to its row: a copy of the table holds nothing to present.
+ */
+export function createArtifacts(o: { database: Database; keys: Keys; clock: Clock }): Artifacts {
+  const tables = o.database.queries.withTables<IdentityTables>()
+  const digesting = o.keys.purpose('identity.artifact.digest')
+  const sealing = o.keys.purpose('identity.artifact.seal')
+  const now = () => new Date(o.clock.nowMs())
+  const where = (model: string, idDigest: Buffer) =>
+    place('identity.artifact', model, idDigest.toString('hex'))
+  // A grant's id looks up the grant's own row and the rows issued under it, so both use one label.
+  const idLabel = (model: string, id: string) => (model === 'Grant' ? `grant:${id}` : `id:${model}:${id}`)
+  const digestOf = (label: string, value: string | undefined) =>
+    value === undefined ? null : digesting.digest(`${label}:${value}`)
+
+  const endIssued = (grants: Buffer[]) =>
+    tables.deleteFrom('identity.artifact').where('grant_digest', 'in', grants).execute()
+
+  /** Ends grants of which `column` holds one of `digests`. The grant's row goes first: without it all else is dead. */
+  async function endGrants(column: 'id_digest' | 'uid_digest', digests: Buffer[]): Promise<void> {
+    const ended = await tables
+      .deleteFrom('identity.artifact')
+      .where('model', '=', 'Grant')
+      .where(column, 'in', digests)
+      .returning('id_digest')
+      .execute()
+    if (ended.length > 0) await endIssued(ended.map((row) => row.id_digest))
+  }
+
+  function adapter(model: string): Adapter {
+    const rows = () => tables.selectFrom('identity.artifact').selectAll().where('model', '=', model)
+    const idDigests = (id: string) => digesting.digests(idLabel(model, id))
+
+    type Row = Awaited<ReturnType<ReturnType<typeof rows>['execute']>>[number]
+    function open(row: Row | undefined): AdapterPayload | undefined {
+      if (!row || row.expires_at <= now()) return undefined
+      const payload = JSON.parse(
+        sealing.unseal(where(model, row.id_digest), row.sealed).toString(),
+      ) as AdapterPayload
+      return row.consumed_at
+        ? { ...payload, consumed: Math.floor(row.consumed_at.getTime() / 1000) }
+        : payload
+    }
+
+    return {
+      async upsert(id, payload, expiresIn) {
+        if (expiresIn === undefined) throw new Error(`${model} has no time to live`)
+        const [newest, ...older] = idDigests(id) as [Buffer, ...Buffer[]]
+        const row = {
+          uid_digest: model === 'Grant' ? digestOf('handle', grantHandle(id)) : digestOf('uid', payload.uid),
+          user_code_digest: digestOf('user-code', payload.userCode),
+          grant_digest: digestOf('grant', payload.grantId),
+          sealed: sealing.seal(where(model, newest), JSON.stringify(payload)),
+          expires_at: new Date(o.clock.nowMs() + expiresIn * 1000),
+        }
+        // Written under a former root key: this row takes its place.
+        if (older.length > 0) {
+          await tables
+            .deleteFrom('identity.artifact')
+            .where('model', '=', model)
+            .where('id_digest', 'in', older)
+            .execute()
+        }
+        const onlyIfExpired = model === 'ReplayDetection'
+        const written = await tables
+          .insertInto('identity.artifact')
+          .values({ model, id_digest: newest, ...row })
+          .onConflict((conflict) => {
+            const update = conflict.columns(['model', 'id_digest']).doUpdateSet(row)
+            return onlyIfExpired ? update.where('identity.artifact.expires_at', '<=', now()) : update
+          })
+          .returning('model')
+          .executeTakeFirst()
+        // Two requests with one proof at the same moment: both found nothing, one of them wrote first.
+        if (!written) throw new errors.InvalidGrant('DPoP proof JWT Replay detected')
+      },
+
+      async find(id) {
+        // Clients are in the configuration; a look-up here is a stranger asking for a client that is not.
+        if (model === 'Client') return undefined
+        return open(await rows().where('id_digest', 'in', idDigests(id)).executeTakeFirst())
+      },
+
+      async findByUid(uid) {
+        return open(
+          await rows()
+            .where('uid_digest', 'in', digesting.digests(`uid:${uid}`))
+            .executeTakeFirst(),
+        )
+      },
+
+      async findByUserCode(userCode) {
+        const digests = digesting.digests(`user-code:${userCode}`)
+        return open(await rows().where('user_code_digest', 'in', digests).executeTakeFirst())
+      },
+
+      async consume(id) {
+        const used = await tables
+          .updateTable('identity.artifact')
+          .set({ consumed_at: now() })
+          .where('model', '=', model)
+          .where('id_digest', 'in', idDigests(id))
+          .where('consumed_at', 'is', null)
+          .returning('model')
+          .executeTakeFirst()
+        if (used) return
+        // Used twice at the same moment (RFC 9700 section 4.14.2): neither user can be trusted with the rest.
+        const row = await rows().where('id_digest', 'in', idDigests(id)).executeTakeFirst()
+        if (row?.grant_digest) await endGrants('id_digest', [row.grant_digest])
+        throw new errors.InvalidGrant('already used')
+      },
+
+      async destroy(id) {
+        await tables
+          .deleteFrom('identity.artifact')
+          .where('model', '=', model)
+          .where('id_digest', 'in', idDigests(id))
+          .execute()
+      },
+
+      async revokeByGrantId(grantId) {
+        await endIssued(digesting.digests(`grant:${grantId}`))
+      },
+    }
+  }
+
+  async function sweep(): Promise<number> {
+    let swept = 0
+    for (let batch = 0; batch < SWEEP_BATCHES; batch++) {
+      const { numAffectedRows = 0n } = await sql`
+        delete from identity.artifact where ctid in (
+          select ctid from identity.artifact where expires_at <= ${now()} limit ${SWEEP_BATCH})`.execute(
+        tables,
+      )
+      swept += Number(numAffectedRows)
+      if (numAffectedRows < SWEEP_BATCH) break
+    }
+    return swept
+  }
+
+  return {
+    adapter,
+    sweep,
+    endGrant: (handle) => endGrants('uid_digest', digesting.digests(`handle:${handle}`)),
+  }
+}

@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto'
+
+/** An HTML answer: no script, nothing loaded, not framed, not cached. */
+export interface Page {
+  html: string
+  headers: Record<string, string>
+}
+
+const style = `
+:root{color-scheme:light dark;--bg:#f4f1ec;--card:#fff;--ink:#23201c;--soft:#6a635a;--line:#cfc7bb;--act:#9a3b12;--on:#fff;--bad:#a3120f}
+@media(prefers-color-scheme:dark){:root{--bg:#1a1714;--card:#25211d;--ink:#f0ebe4;--soft:#b1a89c;--line:#4a433b;--act:#e08a55;--on:#1a1714;--bad:#ff9a8f}}
+*{box-sizing:border-box}
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1rem;background:var(--bg);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}
+main{width:100%;max-width:24rem;padding:2rem 1.5rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem}
+.mark{margin:0 0 1.25rem;font-weight:600;letter-spacing:.02em;color:var(--act)}
+h1{margin:0 0 .25rem;font-size:1.5rem;line-height:1.25}
+p{margin:0 0 1.25rem;color:var(--soft)}
+.bad{padding:.75rem 1rem;border-left:.25rem solid var(--bad);color:var(--ink)}
+label{display:block;margin:0 0 .25rem;font-weight:600}
+input{width:100%;margin:0 0 1rem;padding:.7rem .75rem;font:inherit;color:inherit;background:transparent;border:1px solid var(--line);border-radius:.5rem}
+input:focus-visible,button:focus-visible{outline:.2rem solid var(--act);outline-offset:.1rem}
+button{width:100%;padding:.8rem;font:inherit;font-weight:600;color:var(--on);background:var(--act);border:0;border-radius:.5rem;cursor:pointer}`
+const styleHash = createHash('sha256').update(style).digest('base64')
+
+export interface SignInForm {
+  action: string
+  /** The client, in words: "the hearthlock command". */
+  clientTitle: string
+  /** The origin to which a right password leads: Chrome holds a form's redirects to form-action too. */
+  redirectOrigin: string
+  email?: string | undefined
+  problem?: string | undefined
+}
+
+export function signInPage(form: SignInForm): Page {
+  const problem = form.problem ? `<p class="bad" role="alert">${escapeHtml(form.problem)}</p>` : ''
+  const focus = form.email ? { email: '', password: ' autofocus' } : { email: ' autofocus', password: '' }
+  return page({
+    title: 'Sign in',
+    formAction: `'self' ${form.redirectOrigin}`,
+    body: `<h1>Sign in</h1>
+<p>You are signing in to ${escapeHtml(form.clientTitle)}.</p>
+${problem}
+<form method="post" action="${escapeHtml(form.action)}">
+<label for="email">E-mail address</label>
+<input id="email" name="email" type="email" inputmode="email" autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="254" required value="${escapeHtml(form.email ?? '')}"${focus.email}>
+<label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" maxlength="1024" required${focus.password}>
+<button type="submit">Sign in</button>
+</form>`,
+  })
+}
+
+/** What a person sees when a sign-in can't go on. Takes no input, so that it can reflect none. */
+export function errorPage(kind: 'expired' | 'refused' | 'failed'): Page {
+  const [title, text] = sentences[kind]
+  return page({ title, formAction: "'none'", body: `<h1>${title}</h1>\n<p>${text}</p>` })
+}
+
+const sentences = {
+  expired: [
+    'This sign-in has expired',
+    'It was open for too long, or was finished in another window. Go back to the app and start again.',
+  ],
+  refused: [
+    'This sign-in can not go on',
+    'The app asked for something that is not allowed. Start again from the app.',
+  ],
+  failed: ['Something went wrong', 'It is not your fault. Wait a moment, then start again from the app.'],
+} as const
+
+function page(o: { title: string; formAction: string; body: string }): Page {
+  const policy = [
+    "default-src 'none'",
+    `style-src 'sha256-${styleHash}'`,
+    `form-action ${o.formAction}`,
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ]
+  return {
+    html: `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${o.title} – Hearthlock</title>
+<style>${style}</style>
+</head>
+<body>
+<main>
+<div class="mark">Hearthlock</div>
+${o.body}
+</main>
+</body>
+</html>
+`,
+    headers: {
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy': policy.join('; '),
+      'cache-control': 'no-store',
+      // Not 'no-referrer': with it browsers send "Origin: null" with the form, and the origin check needs the real one.
+      'referrer-policy': 'same-origin',
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+    },
+  }
+}
+
+export function escapeHtml(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;')
+}

@@ -1,0 +1,39 @@
+import { type AccountId, AppError, newId, type Personal, type Secret } from '../core/index.ts'
+import type { Vault } from '../vault/index.ts'
+import type { Accounts } from './accounts.ts'
+import type { AccountKind } from './face.ts'
+import type { Passwords } from './passwords.ts'
+import type { RateLimits } from './rate-limits.ts'
+
+export interface Credentials {
+  kind: AccountKind
+  email: Personal
+  password: Secret
+  remoteAddress: string | undefined
+}
+
+/** @throws AppError sign_in_refused (address and password alike), rate_limited, unavailable */
+export type SignIn = (credentials: Credentials) => Promise<AccountId>
+
+/** The same look-ups and one password hash, whether or not there is an account. */
+export function createSignIn(o: {
+  vault: Vault
+  accounts: Accounts
+  passwords: Passwords
+  limits: RateLimits
+}): SignIn {
+  return async ({ kind, email, password, remoteAddress }) => {
+    o.limits.spendForAddress('signIn', remoteAddress)
+    o.limits.spendForAccount('signIn', kind, email)
+    const accountId = await o.vault.findByEmail(kind, email)
+    const account = await o.accounts.find(accountId ?? newId<AccountId>())
+    const { right, stale } = await o.passwords.verify(password, account)
+    if (!right || account?.kind !== kind) throw new AppError('sign_in_refused')
+    o.limits.giveBackForAccount('signIn', kind, email)
+    if (stale) {
+      const sealedPassword = await o.passwords.seal(account.accountId, password)
+      await o.accounts.setPassword(account.accountId, sealedPassword)
+    }
+    return account.accountId
+  }
+}

@@ -1,0 +1,31 @@
+import type { ColumnType } from 'kysely'
+import type { AccountId } from '../core/index.ts'
+import type { AccountKind, OperatorRole } from './face.ts'
+
+type Set<Read, Write> = ColumnType<Read, Write, Write>
+
+// A type, not an interface: Kysely's `withTables` wants an index signature.
+export type IdentityTables = {
+  'identity.account': {
+    account_id: AccountId
+    kind: AccountKind
+    roles: Set<OperatorRole[], OperatorRole[]>
+    sealed_password: Buffer
+  }
+  'identity.artifact': {
+    model: string
+    id_digest: Buffer
+    uid_digest: Buffer | null
+    user_code_digest: Buffer | null
+    grant_digest: Buffer | null
+    sealed: Buffer
+    consumed_at: Set<Date | null, Date | null>
+    expires_at: Date
+  }
+  'identity.signing_key': { only_one: ColumnType<boolean, true | undefined, never>; sealed: Buffer }
+  'identity.enrolment': {
+    only_one: ColumnType<boolean, true | undefined, never>
+    code_digest: Buffer
+    expires_at: Date
+  }
+}
