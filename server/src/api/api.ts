@@ -1,4 +1,4 @@
-import { AppError, type Clock, type Log } from '../core/index.ts'
+import { AppError, type Clock, type Log, type Secret } from '../core/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Registry } from '../registry/index.ts'
@@ -35,7 +35,7 @@ export interface ApiOptions {
     host: string
     port: number
     /** PEM. Without it the host must be a loopback address. */
-    tls?: { cert: string | Buffer; key: string | Buffer } | undefined
+    tls?: { cert: string; key: Secret } | undefined
   }
   /** The listener for metrics; its host must be a loopback address. */
   ops?: { host: string; port: number } | undefined

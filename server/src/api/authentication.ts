@@ -1,5 +1,5 @@
 import type { FastifyRequest, onRequestAsyncHookHandler, preHandlerAsyncHookHandler } from 'fastify'
-import { AppError, isAppError } from '../core/index.ts'
+import { AppError } from '../core/index.ts'
 import type { Identity, Principal } from '../identity/index.ts'
 import { principalOf, setPrincipal } from './principal.ts'
 import type { RateLimits } from './rate-limits.ts'
@@ -25,17 +25,9 @@ export function createAuthenticate(o: {
     if (authorization === undefined) throw new AppError('unauthenticated')
     // RFC 9449 section 4.3: htu is the target without query and fragment.
     const url = o.publicUrl() + (request.raw.url ?? '/').split('?', 1)[0]
-    try {
-      return await o.identity.authenticate({
-        method: request.method,
-        url,
-        authorization,
-        dpop: typeof dpop === 'string' ? dpop : undefined,
-      })
-    } catch (error) {
-      if (isAppError(error, 'unauthenticated')) await o.refusedTokens.count(request)
-      throw error
-    }
+    return await o.refusedTokens.counting(request, () =>
+      o.identity.authenticate({ method: request.method, url, authorization, dpop }),
+    )
   }
   function step(accepts: (principal: Principal) => boolean): onRequestAsyncHookHandler {
     return async function (request, reply) {

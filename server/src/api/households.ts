@@ -87,7 +87,7 @@ export function householdRoutes({ app, authenticate, limit, registry, home }: Ro
   app.post(
     '/v1/households/:householdId/claims',
     {
-      onRequest: [authenticate.customer, limit.perAccount, limit.claims],
+      onRequest: [authenticate.customer, limit.perAccount, limit.refusedClaims.check],
       schema: {
         summary: 'Claim a device that is switched on and online, with the code that came with it',
         tags,
@@ -103,12 +103,14 @@ export function householdRoutes({ app, authenticate, limit, registry, home }: Ro
     async (request, reply) => {
       const { accountId } = principalOf(request)
       const { code, nickname } = request.body
-      const { deviceId } = await registry.claim({
-        accountId,
-        householdId: asId<HouseholdId>(request.params.householdId),
-        code: new Secret(code),
-        ...(nickname === undefined ? {} : { nickname: new Personal(nickname) }),
-      })
+      const { deviceId } = await limit.refusedClaims.counting(request, () =>
+        registry.claim({
+          accountId,
+          householdId: asId<HouseholdId>(request.params.householdId),
+          code: new Secret(code),
+          ...(nickname === undefined ? {} : { nickname: new Personal(nickname) }),
+        }),
+      )
       return reply.code(201).send(showDevice(await home.device(accountId, deviceId)))
     },
   )

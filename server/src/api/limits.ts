@@ -10,9 +10,9 @@ export interface ApiLimits {
   signInsPerMinutePerAddress: number
   /** Enrolment codes are one-use and random; this only keeps guessing from costing Argon2 time. */
   operatorEnrolmentsPer10MinutesPerAddress: number
-  /** Claim codes have 80 bits; a household claims a few devices, a guesser thousands. */
-  claimsPer10MinutesPerAccount: number
-  claimsPer10MinutesPerAddress: number
+  /** Claims with a code that was refused: guessing. An installer who claims many devices is not held up. */
+  refusedClaimsPer10MinutesPerAccount: number
+  refusedClaimsPer10MinutesPerAddress: number
   commandsPerMinutePerAccount: number
   liveStreams: number
   liveStreamsPerAccount: number
@@ -40,8 +40,8 @@ export const defaultLimits: ApiLimits = {
   signUpsPer10MinutesPerAddress: 30,
   signInsPerMinutePerAddress: 30,
   operatorEnrolmentsPer10MinutesPerAddress: 10,
-  claimsPer10MinutesPerAccount: 20,
-  claimsPer10MinutesPerAddress: 100,
+  refusedClaimsPer10MinutesPerAccount: 20,
+  refusedClaimsPer10MinutesPerAddress: 100,
   commandsPerMinutePerAccount: 1_200,
   liveStreams: 5_000,
   liveStreamsPerAccount: 16,

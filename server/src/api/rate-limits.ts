@@ -1,6 +1,6 @@
 import rateLimit, { type RateLimitOptions } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
-import { AppError } from '../core/index.ts'
+import { AppError, type ErrorCode, isAppError } from '../core/index.ts'
 import type { ApiLimits } from './limits.ts'
 import { principalOf } from './principal.ts'
 
@@ -14,9 +14,17 @@ export interface RateLimits {
   signUps: Hook
   signIns: Hook
   operatorEnrolments: Hook
-  claims: Hook
   commands: Hook
-  refusedTokens: { check: Hook; count(request: FastifyRequest): Promise<void> }
+  refusedTokens: Refusals
+  refusedClaims: Refusals
+}
+
+/** Bounds guessing without bounding honest use: only what was refused counts. */
+export interface Refusals {
+  /** A step in a route's list: refuses whoever has been refused too often. */
+  check: Hook
+  /** Does the work, and counts its refusal. */
+  counting<T>(request: FastifyRequest, work: () => Promise<T>): Promise<T>
 }
 
 export async function createRateLimits(app: FastifyInstance, limits: ApiLimits): Promise<RateLimits> {
@@ -26,12 +34,9 @@ export async function createRateLimits(app: FastifyInstance, limits: ApiLimits):
     const bounded: RateLimitOptions = { max, timeWindow, cache: 20_000, ...more }
     return app.createRateLimit(bounded)
   }
+  const ofAccount: RateLimitOptions = { keyGenerator: (request) => principalOf(request).accountId }
   const byAddress = (max: number, windowMs: number): Hook => refuse(limiter(max, windowMs))
-  const byAccount = (max: number, windowMs: number): Hook =>
-    refuse(limiter(max, windowMs, { keyGenerator: (request) => principalOf(request).accountId }))
-  const claimsOfAddress = byAddress(limits.claimsPer10MinutesPerAddress, 10 * MINUTE_MS)
-  const claimsOfAccount = byAccount(limits.claimsPer10MinutesPerAccount, 10 * MINUTE_MS)
-  const refusedTokens = limiter(limits.refusedTokensPerMinutePerAddress, MINUTE_MS)
+  const byAccount = (max: number, windowMs: number): Hook => refuse(limiter(max, windowMs, ofAccount))
   return {
     perAddress: byAddress(limits.requestsPerMinutePerAddress, MINUTE_MS),
     perAccount: byAccount(limits.requestsPerMinutePerAccount, MINUTE_MS),
@@ -39,24 +44,37 @@ export async function createRateLimits(app: FastifyInstance, limits: ApiLimits):
     signIns: byAddress(limits.signInsPerMinutePerAddress, MINUTE_MS),
     operatorEnrolments: byAddress(limits.operatorEnrolmentsPer10MinutesPerAddress, 10 * MINUTE_MS),
     commands: byAccount(limits.commandsPerMinutePerAccount, MINUTE_MS),
-    // Guessing is bounded twice: one account may use many addresses, one address many accounts.
-    claims: async function (request, reply) {
-      await claimsOfAddress.call(this, request, reply)
-      await claimsOfAccount.call(this, request, reply)
-    },
-    refusedTokens: {
-      check: async (request) => {
-        const state = await refusedTokens(request, { increment: false })
+    refusedTokens: refusals('unauthenticated', [limiter(limits.refusedTokensPerMinutePerAddress, MINUTE_MS)]),
+    // Bounded twice: one account may use many addresses, one address many accounts.
+    refusedClaims: refusals('claim_refused', [
+      limiter(limits.refusedClaimsPer10MinutesPerAddress, 10 * MINUTE_MS),
+      limiter(limits.refusedClaimsPer10MinutesPerAccount, 10 * MINUTE_MS, ofAccount),
+    ]),
+  }
+}
+
+type Limiter = ReturnType<FastifyInstance['createRateLimit']>
+
+function refusals(code: ErrorCode, limiters: Limiter[]): Refusals {
+  return {
+    async check(request) {
+      for (const limiter of limiters) {
+        const state = await limiter(request, { increment: false })
         if (!state.isAllowed && state.remaining === 0) throw rateLimited(state.ttlInSeconds)
-      },
-      count: async (request) => {
-        await refusedTokens(request)
-      },
+      }
+    },
+    async counting(request, work) {
+      try {
+        return await work()
+      } catch (error) {
+        if (isAppError(error, code)) for (const limiter of limiters) await limiter(request)
+        throw error
+      }
     },
   }
 }
 
-function refuse(limiter: ReturnType<FastifyInstance['createRateLimit']>): Hook {
+function refuse(limiter: Limiter): Hook {
   return async (request) => {
     const state = await limiter(request)
     if (!state.isAllowed && state.isExceeded) throw rateLimited(state.ttlInSeconds)

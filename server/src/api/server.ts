@@ -7,7 +7,7 @@ import fastify, {
   type FastifyReply,
   type FastifyRequest,
 } from 'fastify'
-import { AppError, isAppError, type Log } from '../core/index.ts'
+import { AppError, isAppError, type Log, type Secret } from '../core/index.ts'
 import type { App } from './app.ts'
 import type { ApiLimits } from './limits.ts'
 import { answerWithProblems, PROBLEM_TYPE, problemOf } from './problems.ts'
@@ -16,7 +16,8 @@ import { validateWithTypeBox } from './validation.ts'
 export interface ServerOptions {
   limits: ApiLimits
   log: Log
-  tls?: { cert: string | Buffer; key: string | Buffer } | undefined
+  /** PEM. */
+  tls?: { cert: string; key: Secret } | undefined
   /** Addresses or networks of proxies whose X-Forwarded-For is believed. Nobody's unless said. */
   trustedProxies?: string[] | undefined
 }
@@ -46,7 +47,10 @@ export function createServer({ limits, log, tls, trustedProxies }: ServerOptions
   const maxHeaderSize = limits.headerBytes
   // http and https servers have different types and one face.
   const server: unknown = tls
-    ? fastify({ ...common, https: { ...tls, minVersion: 'TLSv1.2', maxHeaderSize } })
+    ? fastify({
+        ...common,
+        https: { cert: tls.cert, key: tls.key.reveal(), minVersion: 'TLSv1.2', maxHeaderSize },
+      })
     : fastify({ ...common, http: { maxHeaderSize } })
   const app = (server as FastifyInstance).withTypeProvider<TypeBoxTypeProvider>() as unknown as App
 

@@ -1,0 +1,150 @@
+import { type Clock, type Personal, type Secret, systemClock } from '../core/index.ts'
+import { errorOf, isClientError, unexpected } from './client-error.ts'
+import { send } from './http.ts'
+import { type LiveOptions, type LiveUpdate, watchLive } from './live.ts'
+import { createSession } from './session.ts'
+import type { SessionStore } from './session-store.ts'
+import { type SignInRequest, signIn } from './sign-in.ts'
+
+export interface ClientOptions {
+  /** Scheme, host and port of the server, no path. */
+  baseUrl: string
+  store: SessionStore
+  clock?: Clock | undefined
+}
+
+export interface RequestOptions {
+  body?: unknown
+  headers?: Record<string, string> | undefined
+  signal?: AbortSignal | undefined
+  /** False for the public routes: no token goes along. */
+  signedIn?: boolean | undefined
+}
+
+/** Hearthlock's public HTTP API, for one account. All methods throw ClientError. */
+export interface Client {
+  /** The answer does not tell whether the address had an account already. */
+  signUp(person: { email: Personal; name: Personal; password: Secret }): Promise<void>
+  enrolOperator(person: { code: Secret; email: Personal; name: Personal; password: Secret }): Promise<void>
+  signIn(request: SignInRequest): Promise<void>
+  /** Forgets the session here in any case; throws when the server could not be told. */
+  signOut(): Promise<void>
+  /** The JSON of the answer; undefined when it has none. */
+  request<T = unknown>(method: string, path: string, options?: RequestOptions): Promise<T>
+  /** Resolves when `signal` aborts. */
+  live(
+    householdId: string,
+    onUpdate: (update: LiveUpdate) => void,
+    signal: AbortSignal,
+    options?: LiveOptions,
+  ): Promise<void>
+}
+
+export function createClient({ baseUrl: given, store, clock = systemClock }: ClientOptions): Client {
+  const baseUrl = new URL(given).origin
+  const session = createSession({ baseUrl, store, clock })
+
+  async function publicly(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
+    const body = bodyOf(options)
+    return await send(targetOf(baseUrl, path), {
+      method,
+      headers: { accept: 'application/json', ...options.headers, ...body.headers },
+      body: body.text,
+      signal: options.signal,
+    })
+  }
+
+  /** Sends with the token and a proof for this very request; renews a refused token once. */
+  async function authorized(
+    method: string,
+    path: string,
+    options: RequestOptions & { withoutTimeout?: boolean } = {},
+  ): Promise<Response> {
+    const url = targetOf(baseUrl, path)
+    const body = bodyOf(options)
+    for (let attempt = 1; ; attempt += 1) {
+      const { session: used, key } = await session.current()
+      const { accessToken } = used
+      const response = await send(url, {
+        method,
+        headers: {
+          accept: 'application/json',
+          ...options.headers,
+          ...body.headers,
+          authorization: `DPoP ${accessToken.reveal()}`,
+          dpop: await key.prove({ method, url, accessToken }),
+        },
+        body: body.text,
+        signal: options.signal,
+        withoutTimeout: options.withoutTimeout,
+      })
+      if (response.status !== 401 || attempt > 1) return response
+      await response.body?.cancel()
+      await session.renew(used)
+    }
+  }
+
+  return {
+    async signUp({ email, name, password }) {
+      const body = { email: email.reveal(), name: name.reveal(), password: password.reveal() }
+      await read(await publicly('POST', '/v1/sign-up', { body }))
+    },
+    async enrolOperator({ code, email, name, password }) {
+      const person = { email: email.reveal(), name: name.reveal(), password: password.reveal() }
+      await read(await publicly('POST', '/v1/operators', { body: { code: code.reveal(), ...person } }))
+    },
+    async signIn(request) {
+      await session.replace(await signIn({ baseUrl, clock }, request))
+    },
+    async signOut() {
+      try {
+        await read(await authorized('DELETE', '/v1/me/session'))
+      } catch (error) {
+        if (!isClientError(error, 'unauthenticated')) throw error
+      } finally {
+        await session.forget()
+      }
+    },
+    async request<T>(method: string, path: string, options: RequestOptions = {}) {
+      const ask = options.signedIn === false ? publicly : authorized
+      return (await read(await ask(method, path, options))) as T
+    },
+    live(householdId, onUpdate, signal, options) {
+      const path = `/v1/households/${encodeURIComponent(householdId)}/live`
+      const headers = { accept: 'text/event-stream' }
+      return watchLive(
+        async (stop) => {
+          const response = await authorized('GET', path, { headers, signal: stop, withoutTimeout: true })
+          if (!response.ok) throw await errorOf(response)
+          return response
+        },
+        onUpdate,
+        signal,
+        options,
+      )
+    },
+  }
+}
+
+function bodyOf({ body }: RequestOptions): { text: string | undefined; headers: Record<string, string> } {
+  if (body === undefined) return { text: undefined, headers: {} }
+  return { text: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+}
+
+/** A path of this server and nothing else: the token must not follow an absolute URL elsewhere. */
+function targetOf(baseUrl: string, path: string): URL {
+  const url = new URL(path, baseUrl)
+  if (!path.startsWith('/') || url.origin !== baseUrl) throw unexpected('path')
+  return url
+}
+
+async function read(response: Response): Promise<unknown> {
+  if (!response.ok) throw await errorOf(response)
+  const text = await response.text()
+  if (text === '') return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw unexpected('no JSON', response.status)
+  }
+}

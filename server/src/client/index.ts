@@ -1,0 +1,10 @@
+export { type Client, type ClientOptions, createClient, type RequestOptions } from './client.ts'
+export { ClientError, isClientError } from './client-error.ts'
+export type { LiveOptions, LiveUpdate } from './live.ts'
+export {
+  fileSessionStore,
+  memorySessionStore,
+  type SessionStore,
+  type StoredSession,
+} from './session-store.ts'
+export type { ClientId, SignInRequest } from './sign-in.ts'

@@ -1,0 +1,96 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { ClientError, isClientError, notSignedIn } from './client-error.ts'
+import { createEventParser, type ServerEvent } from './event-stream.ts'
+
+/** What came from `/v1/households/{id}/live`. Which members are there depends on `kind`. */
+export interface LiveUpdate {
+  kind: 'attributes' | 'events' | 'availability' | 'command'
+  deviceId: string
+  seq?: number
+  /** ISO 8601. */
+  at?: string
+  payload?: Record<string, unknown>
+  command?: Record<string, unknown> & { commandId: string; command: string; state: string }
+}
+
+export interface LiveOptions {
+  /** Watching has begun, anew after an interruption, or updates were left out: read the devices now. */
+  onReady?: (() => void) | undefined
+}
+
+export interface Backoff {
+  firstMs: number
+  lastMs: number
+}
+
+/** The server sends a comment every 15 seconds; a connection silent for three times as long is dead. */
+const SILENCE_MS = 45_000
+
+/**
+ * Watches until `signal` aborts; comes back after interruptions, with growing pauses.
+ * @throws ClientError not_found when the access has ended, unauthenticated when the session has
+ */
+export async function watchLive(
+  connect: (signal: AbortSignal) => Promise<Response>,
+  onUpdate: (update: LiveUpdate) => void,
+  signal: AbortSignal,
+  { onReady = () => {} }: LiveOptions = {},
+  backoff: Backoff = { firstMs: 500, lastMs: 30_000 },
+): Promise<void> {
+  let pauseMs = 0
+  while (!signal.aborted) {
+    try {
+      // The pause is spread, so that all who lost one server do not come back at one moment.
+      if (pauseMs > 0) await delay(pauseMs * (0.5 + Math.random() / 2), undefined, { signal })
+      pauseMs = Math.min(Math.max(pauseMs * 2, backoff.firstMs), backoff.lastMs)
+      const why = await readOnce(connect, onUpdate, signal, () => {
+        pauseMs = backoff.firstMs
+        onReady()
+      })
+      if (why === 'access_ended')
+        throw new ClientError({ code: 'not_found', status: 404, message: 'You can no longer see this home.' })
+      if (why === 'signed_out') throw notSignedIn()
+    } catch (error) {
+      if (signal.aborted) return
+      if (!passes(error)) throw error
+      if (isClientError(error) && error.retryAfterSeconds) pauseMs = error.retryAfterSeconds * 1000
+    }
+  }
+}
+
+function passes(error: unknown): boolean {
+  return isClientError(error) && (error.status === 0 || error.status === 429 || error.status >= 500)
+}
+
+/** Resolves with the reason of the server's `end`, or undefined when the connection just broke. */
+async function readOnce(
+  connect: (signal: AbortSignal) => Promise<Response>,
+  onUpdate: (update: LiveUpdate) => void,
+  signal: AbortSignal,
+  onReady: () => void,
+): Promise<string | undefined> {
+  const silent = new AbortController()
+  const watchdog = setTimeout(() => silent.abort(), SILENCE_MS)
+  let why: string | undefined
+  const take = ({ event, data }: ServerEvent): void => {
+    if (event === 'update') onUpdate(JSON.parse(data))
+    if (event === 'ready' || event === 'resync') onReady()
+    if (event === 'end') why = String(JSON.parse(data).why)
+  }
+  try {
+    const response = await connect(AbortSignal.any([signal, silent.signal]))
+    const parser = createEventParser(take)
+    const decoder = new TextDecoder()
+    for await (const bytes of response.body ?? []) {
+      watchdog.refresh()
+      parser.push(decoder.decode(bytes, { stream: true }))
+    }
+  } catch (error) {
+    if (isClientError(error)) throw error
+    // undici reports a broken or aborted body as a TypeError; what a listener throws is a fault of its own.
+    if (!(error instanceof TypeError) && !silent.signal.aborted && !signal.aborted) throw error
+  } finally {
+    clearTimeout(watchdog)
+  }
+  return why
+}

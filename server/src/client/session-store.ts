@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { JWK } from 'jose'
+import { AppError, Secret } from '../core/index.ts'
+
+/** A sign-in, with the key that its tokens are bound to: whoever has only the tokens has nothing. */
+export interface StoredSession {
+  baseUrl: string
+  clientId: string
+  /** P-256. */
+  privateJwk: JWK
+  accessToken: Secret
+  accessExpiresAtMs: number
+  refreshToken: Secret
+}
+
+export interface SessionStore {
+  load(): Promise<StoredSession | undefined>
+  save(session: StoredSession): Promise<void>
+  clear(): Promise<void>
+  /**
+   * Runs alone among all that share this store, other processes included. A refresh token works once: two that use
+   * it at a time look like a theft to the server, which then ends the session.
+   */
+  exclusively<T>(work: () => Promise<T>): Promise<T>
+}
+
+export function memorySessionStore(): SessionStore {
+  let session: StoredSession | undefined
+  let last: Promise<unknown> = Promise.resolve()
+  return {
+    load: async () => session,
+    save: async (saved) => {
+      session = saved
+    },
+    clear: async () => {
+      session = undefined
+    },
+    exclusively(work) {
+      const mine = last.then(work)
+      last = mine.catch(() => {})
+      return mine
+    },
+  }
+}
+
+/** Longer than a refresh can take: a lock of that age belongs to a process that has died. */
+const STALE_LOCK_MS = 60_000
+const LOCK_RETRY_MS = 50
+
+/** One JSON file of mode 0600 in a directory of mode 0700; replaced as a whole, so that a crash leaves the old one. */
+export function fileSessionStore(path: string): SessionStore {
+  const directory = dirname(path)
+
+  async function makeDirectory(): Promise<void> {
+    // The mode counts when it is made here; a directory that was there keeps its owner's choice.
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+  }
+  async function lock(): Promise<() => Promise<void>> {
+    const lockPath = `${path}.lock`
+    await makeDirectory()
+    for (;;) {
+      try {
+        const file = await open(lockPath, 'wx', 0o600)
+        await file.close()
+        return () => rm(lockPath, { force: true })
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      }
+      const age = await stat(lockPath).then(
+        (found) => Date.now() - found.mtimeMs,
+        () => 0,
+      )
+      if (age > STALE_LOCK_MS) await rm(lockPath, { force: true })
+      else await delay(LOCK_RETRY_MS)
+    }
+  }
+  return {
+    async load() {
+      try {
+        await refuseReadableByOthers(path)
+        return parse(await readFile(path, 'utf8'))
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+        throw error
+      }
+    },
+    async save(session) {
+      await makeDirectory()
+      const draft = `${path}.${randomBytes(6).toString('hex')}`
+      try {
+        const file = await open(draft, 'wx', 0o600)
+        try {
+          await file.writeFile(serialise(session))
+          await file.sync()
+        } finally {
+          await file.close()
+        }
+        await chmod(draft, 0o600)
+        await rename(draft, path)
+      } catch (error) {
+        await rm(draft, { force: true })
+        throw error
+      }
+    },
+    clear: () => rm(path, { force: true }),
+    async exclusively(work) {
+      const unlock = await lock()
+      try {
+        return await work()
+      } finally {
+        await unlock()
+      }
+    },
+  }
+}
+
+async function refuseReadableByOthers(path: string): Promise<void> {
+  const { mode } = await stat(path)
+  if ((mode & 0o077) !== 0 && process.platform !== 'win32')
+    throw new AppError('invalid_request', {
+      message: `Others can read the session file ${path}. Remove it and sign in again.`,
+    })
+}
+
+function serialise(session: StoredSession): string {
+  return JSON.stringify({
+    format: 1,
+    ...session,
+    accessToken: session.accessToken.reveal(),
+    refreshToken: session.refreshToken.reveal(),
+  })
+}
+
+/** A file that is not ours counts as no session: signing in writes a new one. */
+function parse(text: string): StoredSession | undefined {
+  try {
+    const found = JSON.parse(text)
+    const { format, baseUrl, clientId, privateJwk, accessToken, accessExpiresAtMs, refreshToken } = found
+    const texts = [baseUrl, clientId, accessToken, refreshToken]
+    if (format !== 1 || texts.some((value) => typeof value !== 'string')) return undefined
+    if (typeof accessExpiresAtMs !== 'number' || typeof privateJwk?.d !== 'string') return undefined
+    return {
+      baseUrl,
+      clientId,
+      privateJwk,
+      accessToken: new Secret(accessToken),
+      accessExpiresAtMs,
+      refreshToken: new Secret(refreshToken),
+    }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,113 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { Clock, Personal, Secret } from '../core/index.ts'
+import { ClientError, errorOf, unexpected } from './client-error.ts'
+import { createCookieJar } from './cookie-jar.ts'
+import { newProofKey } from './dpop.ts'
+import { send } from './http.ts'
+import { discover, requestTokens } from './oauth.ts'
+import type { StoredSession } from './session-store.ts'
+
+export type ClientId = 'hearthlock-cli' | 'hearthlock-operator-cli'
+
+export interface SignInRequest {
+  clientId: ClientId
+  email: Personal
+  password: Secret
+}
+
+/** RFC 8252 section 7.3. Nothing listens there: this client is its own user agent and reads the redirect itself. */
+const REDIRECT_URI = 'http://127.0.0.1/callback'
+const MAX_REDIRECTS = 6
+
+/** Authorization code with PKCE (RFC 7636), the code and the tokens bound to a new key (RFC 9449 section 10). */
+export async function signIn(
+  { baseUrl, clock }: { baseUrl: string; clock: Clock },
+  { clientId, email, password }: SignInRequest,
+): Promise<StoredSession> {
+  const endpoints = await discover(baseUrl)
+  const key = await newProofKey(clock)
+  const verifier = randomBytes(32).toString('base64url')
+  const state = randomBytes(16).toString('base64url')
+  const start = new URL(endpoints.authorization)
+  start.search = new URLSearchParams({
+    client_id: clientId,
+    response_type: 'code',
+    redirect_uri: REDIRECT_URI,
+    scope: 'openid offline_access',
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+    dpop_jkt: key.thumbprint,
+    state,
+  }).toString()
+
+  const callback = await passInteraction(start, { baseUrl, email, password })
+  const answer = callback.searchParams
+  // RFC 9207: the answer must be from the server that was asked; `state` ties it to this very request.
+  if (answer.get('state') !== state) throw unexpected('state')
+  if (answer.has('iss') && answer.get('iss') !== endpoints.issuer) throw unexpected('iss')
+  const code = answer.get('code')
+  if (!code) {
+    throw new ClientError({
+      code: answer.get('error') ?? 'unexpected',
+      status: 400,
+      message: answer.get('error_description') ?? 'The sign-in was refused.',
+    })
+  }
+  const tokens = await requestTokens({
+    endpoint: endpoints.token,
+    key,
+    clock,
+    parameters: {
+      grant_type: 'authorization_code',
+      client_id: clientId,
+      redirect_uri: REDIRECT_URI,
+      code,
+      code_verifier: verifier,
+    },
+  })
+  return { baseUrl, clientId, privateJwk: key.privateJwk, ...tokens }
+}
+
+/** Goes where a browser would go, answers the form, and returns the redirect that ends the sign-in. */
+async function passInteraction(
+  start: URL,
+  { baseUrl, email, password }: { baseUrl: string; email: Personal; password: Secret },
+): Promise<URL> {
+  const jar = createCookieJar()
+  let url = start
+  let answered = false
+  for (let step = 0; step < MAX_REDIRECTS; step += 1) {
+    const headers: Record<string, string> = { accept: 'application/json' }
+    const cookie = jar.headerFor(url)
+    if (cookie) headers.cookie = cookie
+    const isForm = url.pathname.startsWith('/oauth/interaction/')
+    // The password goes once, and only to the server that was named.
+    if (isForm && answered) throw unexpected('a second form')
+    const response = isForm
+      ? await send(url, {
+          method: 'POST',
+          headers: { ...headers, origin: url.origin, 'content-type': 'application/json' },
+          body: JSON.stringify({ email: email.reveal(), password: password.reveal() }),
+        })
+      : await send(url, { method: 'GET', headers })
+    jar.take(response)
+    answered ||= isForm
+    const next = await nextOf(response, url)
+    if (next.href.startsWith(`${REDIRECT_URI}?`)) return next
+    if (next.origin !== new URL(baseUrl).origin) throw unexpected('a redirect elsewhere')
+    url = next
+  }
+  throw unexpected('too many redirects')
+}
+
+async function nextOf(response: Response, from: URL): Promise<URL> {
+  if (response.status >= 400) throw await errorOf(response)
+  const location = response.headers.get('location')
+  if (location !== null) {
+    await response.body?.cancel()
+    return new URL(location, from)
+  }
+  const body = (await response.json().catch(() => undefined)) as { redirectTo?: unknown } | undefined
+  if (typeof body?.redirectTo === 'string') return new URL(body.redirectTo, from)
+  throw unexpected('no redirect', response.status)
+}
