@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock, KeyId } from '../core/index.ts'
-import type { KeyMaterial, StoredKey } from './stored-key.ts'
+import type { StoredKey } from './stored-key.ts'
 
 /**
  * The keys that are open in this process.
@@ -8,14 +8,13 @@ import type { KeyMaterial, StoredKey } from './stored-key.ts'
  * - `cached`: at most `max` handles, each for at most `leaseMs`, so that a key that another process destroyed or
  *   rotated is read again.
  * - `live`: every handle that somebody still holds, cached or not: a destruction ends it too, and a new version
- *   reaches it. A handle that left the cache keeps working for its holders; its key material is wiped once
- *   nobody holds it any more.
+ *   reaches it. A handle that left the cache keeps working for its holders; its key is cleared from memory once
+ *   nobody holds it any more (derive.ts).
  */
 export class OpenKeys {
   readonly #cached: LRUCache<KeyId, StoredKey>
   readonly #live = new Map<KeyId, WeakRef<StoredKey>>()
-  readonly #unheld = new FinalizationRegistry<{ id: KeyId; material: KeyMaterial }>(({ id, material }) => {
-    material.wipe()
+  readonly #unheld = new FinalizationRegistry<KeyId>((id) => {
     if (!this.#live.get(id)?.deref()) this.#live.delete(id)
   })
 
@@ -39,7 +38,7 @@ export class OpenKeys {
 
   hold(id: KeyId, key: StoredKey): void {
     this.#live.set(id, new WeakRef(key))
-    this.#unheld.register(key, { id, material: key.material })
+    this.#unheld.register(key, id)
   }
 
   cache(id: KeyId, key: StoredKey): void {

@@ -1,5 +1,6 @@
+import type { KeyObject } from 'node:crypto'
 import { Secret } from '../core/index.ts'
-import { hmac, subkeys } from './derive.ts'
+import { hmac, subkeys, takeKey } from './derive.ts'
 import { createNonces, type Nonces } from './nonces.ts'
 import type { KeyProvider, RootKey } from './provider.ts'
 import { sealBytes, unsealBytes } from './seal.ts'
@@ -7,9 +8,9 @@ import type { PurposeKey } from './sealing-key.ts'
 
 interface PurposeVersion {
   version: number
-  sealing: Buffer
-  digesting: Buffer
-  deriving: Buffer
+  sealing: KeyObject
+  digesting: KeyObject
+  deriving: KeyObject
 }
 
 /**
@@ -36,13 +37,13 @@ export function purposeKey(provider: KeyProvider, name: string, nonces: Nonces =
   return {
     seal(place, plain) {
       const { version, sealing } = newest()
-      return sealBytes(hmac(sealing, place), version, place, plain, nonces)
+      return sealBytes(takeKey(hmac(sealing, place)), version, place, plain, nonces)
     },
     unseal(place, sealed) {
       return unsealBytes(
         (version) => {
           const found = current().find((candidate) => candidate.version === version)
-          return found && hmac(found.sealing, place)
+          return found && takeKey(hmac(found.sealing, place))
         },
         place,
         sealed,
@@ -55,8 +56,10 @@ export function purposeKey(provider: KeyProvider, name: string, nonces: Nonces =
   }
 }
 
+type Triple = [KeyObject, KeyObject, KeyObject]
+
 function deriveVersion(root: RootKey, name: string): PurposeVersion {
-  const [sealing, digesting, deriving] = subkeys(root.secret, name, 3) as [Buffer, Buffer, Buffer]
+  const [sealing, digesting, deriving] = subkeys(root.secret, name, 3) as Triple
   return { version: root.version, sealing, digesting, deriving }
 }
 

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto'
+import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
 import { AppError } from '../core/index.ts'
 import { NONCE_BYTES, type Nonces } from './nonces.ts'
 
@@ -16,18 +16,17 @@ const HEADER_BYTES = 3
 const TAG_BYTES = 16
 export const SEAL_OVERHEAD_BYTES = HEADER_BYTES + NONCE_BYTES + TAG_BYTES
 const ALGORITHM = 'aes-256-gcm'
-const OPTIONS = { authTagLength: TAG_BYTES } as const
 
 /** @param version 1..65535 */
 export function sealBytes(
-  key: Buffer,
+  key: KeyObject,
   version: number,
   place: string,
   plain: Buffer | string,
   nonces: Nonces,
 ): Buffer {
   const nonce = nonces.next()
-  const cipher = createCipheriv(ALGORITHM, key, nonce, OPTIONS)
+  const cipher = createCipheriv(ALGORITHM, key, nonce)
   cipher.setAAD(associatedData(version, place))
   const body = typeof plain === 'string' ? cipher.update(plain, 'utf8') : cipher.update(plain)
   cipher.final()
@@ -46,7 +45,7 @@ export function sealBytes(
  * @throws AppError integrity_failed, and nothing else, whatever the bytes are
  */
 export function unsealBytes(
-  keyOf: (version: number) => Buffer | undefined,
+  keyOf: (version: number) => KeyObject | undefined,
   place: string,
   sealed: Buffer,
 ): Buffer {
@@ -59,9 +58,9 @@ export function unsealBytes(
       ALGORITHM,
       key,
       sealed.subarray(HEADER_BYTES, HEADER_BYTES + NONCE_BYTES),
-      OPTIONS,
     )
     decipher.setAAD(associatedData(version, place))
+    // Always the whole tag: GCM would take a shorter one, and forging that is easier.
     decipher.setAuthTag(sealed.subarray(tagAt))
     const plain = decipher.update(sealed.subarray(HEADER_BYTES + NONCE_BYTES, tagAt))
     decipher.final()

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { AppError, type ErrorCode } from '../core/index.ts'
 import { hmac, subkeys } from './derive.ts'
 import type { Nonces } from './nonces.ts'
@@ -7,12 +8,12 @@ import type { SealingKey } from './sealing-key.ts'
 /** One version of a stored key in memory: a subkey for each use; the key itself is not kept. */
 interface KeyVersion {
   version: number
-  sealing: Buffer
-  digesting: Buffer
-  wrapping: Buffer
+  sealing: KeyObject
+  digesting: KeyObject
+  wrapping: KeyObject
 }
 
-/** The key material behind a handle, apart from it, so that it can be wiped after the handle is gone. */
+/** The subkeys behind a handle. The handle may outlive them, and gets new versions without being replaced. */
 export class KeyMaterial {
   /** Newest first. */
   #versions: KeyVersion[] = []
@@ -32,25 +33,24 @@ export class KeyMaterial {
   /** Derives what is needed of a raw key, and wipes it. A version that is already here stays as it is. */
   add(version: number, raw: Buffer): void {
     if (!this.get(version)) {
-      const [sealing, digesting, wrapping] = subkeys(raw, 'stored key', 3) as [Buffer, Buffer, Buffer]
+      const [sealing, digesting, wrapping] = subkeys(raw, 'stored key', 3) as [
+        KeyObject,
+        KeyObject,
+        KeyObject,
+      ]
       this.#versions.push({ version, sealing, digesting, wrapping })
       this.#versions.sort((a, b) => b.version - a.version)
     }
     raw.fill(0)
   }
 
-  /** Best effort: what the runtime or OpenSSL copied elsewhere is out of our reach. */
+  /** Best effort: Node clears the bytes of a key when it collects the last reference to it (derive.ts). */
   wipe(): void {
-    for (const { sealing, digesting, wrapping } of this.#versions) {
-      sealing.fill(0)
-      digesting.fill(0)
-      wrapping.fill(0)
-    }
     this.#versions = []
   }
 }
 
-/** What `open` hands out. Once ended it refuses: it never seals with a wiped key. */
+/** What `open` hands out. Once ended it refuses: it never works on without its key. */
 export class StoredKey implements SealingKey {
   readonly material: KeyMaterial
   readonly #nonces: Nonces

@@ -102,12 +102,12 @@ export function createVault({ database, keys, clock }: VaultOptions): Vault {
    */
   async function reindex(accountId: AccountId, present: Buffer, newest: Buffer): Promise<void> {
     if (present.equals(newest)) return
-    await people
-      .updateTable('vault.person')
-      .set({ email_index: newest })
-      .where('account_id', '=', accountId)
-      .where('email_index', '=', present)
-      .execute()
+    await sql`
+      update vault.person p set email_index = ${newest}
+      where account_id = ${accountId} and email_index = ${present}
+        and not exists (select from vault.person where kind = p.kind and email_index = ${newest})`.execute(
+      people,
+    )
   }
 
   async function insert(
