@@ -35,7 +35,7 @@ export type HomeTables = {
   'home.command': CommandRow
   'home.timeline': TimelineRow
   'home.state': StateRow
-  'home.head': { only: boolean; seq: number }
+  'home.head': { single: boolean; seq: number }
 }
 
 /** How kinds are stored. A command's row is written by this room, the others are the stream's records. */

@@ -1,7 +1,7 @@
 -- The one row whose lock puts timeline rows in order: whoever moves it forward inserts that many rows in the same
 -- transaction, so that an older page never gains a row after it was read.
 create table home.head (
-  only boolean primary key default true check (only),
+  single boolean primary key default true check (single),
   seq bigint not null
 ) with (fillfactor = 10);
 insert into home.head (seq) values (0);
