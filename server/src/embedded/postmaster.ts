@@ -42,6 +42,8 @@ export interface LaunchOptions {
   serverLog: ServerLog
   /** Give up when the server has said nothing for so long (recovery reports itself every ten seconds). */
   quietMs?: number
+  /** Ends a start that is under way. */
+  signal: AbortSignal
   onRecovery: () => void
 }
 
@@ -93,6 +95,12 @@ async function ready(child: ChildProcess, postmaster: Postmaster, options: Launc
       })
       postmaster.stop().then(() => reject(error), reject)
     }
+    const abandon = () => void postmaster.stop().catch(reject)
+    options.signal.addEventListener('abort', abandon, { once: true })
+    const settled = () => {
+      clearTimeout(timer)
+      options.signal.removeEventListener('abort', abandon)
+    }
     let timer = setTimeout(giveUp, quietMs)
     let isReady = false
     const stderr = child.stderr as NodeJS.ReadableStream
@@ -105,11 +113,11 @@ async function ready(child: ChildProcess, postmaster: Postmaster, options: Launc
       if (line.includes('automatic recovery in progress')) options.onRecovery()
       if (!line.includes('database system is ready to accept connections')) return
       isReady = true
-      clearTimeout(timer)
+      settled()
       resolve()
     })
     const failed = () => {
-      clearTimeout(timer)
+      settled()
       postmaster.ended.then((how) => reject(new NotStarted(how, lines)), reject)
     }
     // 'close' comes after the last line; 'error' when there was no process at all.

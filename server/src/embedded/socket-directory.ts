@@ -5,6 +5,8 @@ import { SOCKET_PORT } from './settings.ts'
 
 export interface SocketDirectory {
   path: string
+  /** Removes what a killed server left: its lock file would count for as long as anybody has its process number. */
+  clear(): Promise<void>
   remove(): Promise<void>
 }
 
@@ -20,11 +22,17 @@ export async function makeSocketDirectory(dataDir: string): Promise<SocketDirect
   if (fits(wanted)) {
     await mkdir(wanted, { recursive: true, mode: 0o700 })
     await chmod(wanted, 0o700)
-    return { path: wanted, remove: async () => {} }
+    return { path: wanted, clear: () => clear(wanted), remove: async () => {} }
   }
   const base = fits(join(tmpdir(), 'hearthlock-XXXXXX')) ? tmpdir() : '/tmp'
   const path = await mkdtemp(join(base, 'hearthlock-'))
-  return { path, remove: () => rm(path, { recursive: true, force: true }) }
+  return { path, clear: () => clear(path), remove: () => rm(path, { recursive: true, force: true }) }
+}
+
+async function clear(path: string): Promise<void> {
+  const socket = join(path, `.s.PGSQL.${SOCKET_PORT}`)
+  await rm(socket, { force: true })
+  await rm(`${socket}.lock`, { force: true })
 }
 
 function fits(folder: string): boolean {

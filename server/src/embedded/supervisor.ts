@@ -1,16 +1,10 @@
-import { chmod, mkdir, realpath, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, isAppError, type Log, type Secret } from '../core/index.ts'
-import { type Binaries, provideBinaries } from './binaries.ts'
-import { ensureCluster } from './cluster.ts'
 import { clearOrphan, type StopBounds } from './orphan.ts'
+import { type Place, takePlace } from './place.ts'
 import { launchPostmaster, NotStarted, type Postmaster } from './postmaster.ts'
 import { type EmbeddedConnection, prepareDatabase } from './prepare.ts'
-import { openServerLog, type ServerLog } from './server-log.ts'
-import { handOver, letThrough, type ServiceUser, serviceUser } from './service-user.ts'
-import { DATABASE, HBA, ROLE, SOCKET_PORT, settings } from './settings.ts'
-import { makeSocketDirectory, type SocketDirectory } from './socket-directory.ts'
+import { DATABASE, ROLE, SOCKET_PORT, settings } from './settings.ts'
 
 export interface EmbeddedPostgresOptions {
   dataDir: string
@@ -48,11 +42,12 @@ export function createEmbeddedPostgres(options: EmbeddedPostgresOptions): Embedd
   const onProgress = options.onProgress ?? (() => {})
   const stopping = new AbortController()
   let place: Place | undefined
+  let starting: Promise<EmbeddedConnection> | undefined
   let running: Postmaster | undefined
   let supervision: Promise<void> | undefined
   let restarts = 0
 
-  async function start(): Promise<EmbeddedConnection> {
+  async function begin(): Promise<EmbeddedConnection> {
     place = await takePlace(options, onProgress)
     const connection: EmbeddedConnection = {
       host: place.socket.path,
@@ -66,7 +61,7 @@ export function createEmbeddedPostgres(options: EmbeddedPostgresOptions): Embedd
       running = await launchWithRetry(place)
       await prepareDatabase(connection, place.clusterDir)
     } catch (error) {
-      await close()
+      await end()
       throw isAppError(error) ? error : notStarted(place, error)
     }
     supervision = supervise(place, running)
@@ -75,6 +70,7 @@ export function createEmbeddedPostgres(options: EmbeddedPostgresOptions): Embedd
 
   async function launchWithRetry(at: Place): Promise<Postmaster> {
     await clearOrphan(at.clusterDir, log, onProgress)
+    await at.socket.clear()
     const until = performance.now() + RETRY_FOR_MS
     for (;;) {
       try {
@@ -84,6 +80,7 @@ export function createEmbeddedPostgres(options: EmbeddedPostgresOptions): Embedd
           settings: settings({ socketDir: at.socket.path, hbaFile: at.hbaFile }),
           user: at.user,
           serverLog: at.serverLog,
+          signal: stopping.signal,
           onRecovery: () => onProgress('recovering the database from an unclean stop'),
         })
       } catch (error) {
@@ -122,7 +119,7 @@ export function createEmbeddedPostgres(options: EmbeddedPostgresOptions): Embedd
     }
   }
 
-  async function close(): Promise<void> {
+  async function end(): Promise<void> {
     stopping.abort()
     await running?.stop(options.stopBounds)
     await supervision
@@ -130,50 +127,21 @@ export function createEmbeddedPostgres(options: EmbeddedPostgresOptions): Embedd
     await place?.socket.remove()
   }
 
+  async function close(): Promise<void> {
+    stopping.abort()
+    await starting?.catch(() => {})
+    await end()
+  }
+
   return {
-    start,
+    start: () => {
+      starting ??= begin()
+      return starting
+    },
     close,
     pid: () => running?.pid,
     stats: () => ({ embedded_database_up: running ? 1 : 0, embedded_database_restarts: restarts }),
   }
-}
-
-/** Everything on disk that the server needs, ready for it. */
-interface Place {
-  clusterDir: string
-  hbaFile: string
-  binaries: Binaries
-  user: ServiceUser | undefined
-  socket: SocketDirectory
-  serverLog: ServerLog
-}
-
-async function takePlace(
-  options: EmbeddedPostgresOptions,
-  onProgress: (what: string) => void,
-): Promise<Place> {
-  if (process.platform === 'win32') {
-    throw new AppError('start_refused', {
-      message:
-        'The embedded PostgreSQL needs Unix sockets and does not run on Windows. Set HEARTHLOCK_DATABASE_URL.',
-    })
-  }
-  await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
-  // One spelling, so that a later start recognises the process by its command line.
-  const dataDir = await realpath(options.dataDir)
-  const clusterDir = join(dataDir, 'postgres')
-  const user = await serviceUser(clusterDir)
-  await letThrough(dataDir, user)
-  const binaries = await provideBinaries({ runtimeDir: join(dataDir, 'runtime'), user, onProgress })
-  await ensureCluster({ clusterDir, binaries, user, password: options.password, onProgress })
-  // Outside the cluster, and ours: PostgreSQL's user reads it but can not change who is let in.
-  const hbaFile = join(dataDir, 'postgres-access.conf')
-  await rm(hbaFile, { force: true })
-  await writeFile(hbaFile, HBA, { flag: 'wx' })
-  await chmod(hbaFile, 0o644)
-  const socket = await makeSocketDirectory(dataDir)
-  await handOver(socket.path, user)
-  return { clusterDir, hbaFile, binaries, user, socket, serverLog: openServerLog(join(dataDir, 'logs')) }
 }
 
 function notStarted(place: Place, cause: unknown): AppError {
