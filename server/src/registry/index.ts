@@ -1,5 +1,6 @@
 import type { Migrations } from '../core/index.ts'
 
+export { claimCodeQrText } from './claim-code.ts'
 export type {
   Act,
   Checked,

@@ -2,10 +2,11 @@ import type { ColumnType } from 'kysely'
 import type { AccountId, DeviceId, HouseholdId, KeyId, ModelId, TenureId } from '../core/index.ts'
 import type { MemberRole, ModelDefinition } from './face.ts'
 
-export interface RegistryTables {
-  'registry.authority': { only: boolean; certificate_pem: string; private_key: Buffer }
+// A type, not an interface: Kysely wants an index signature.
+export type RegistryTables = {
+  'registry.authority': { singleton: boolean; certificate_pem: string; private_key: Buffer }
   'registry.server_identity': {
-    only: boolean
+    singleton: boolean
     hostnames: string[]
     certificate_pem: string
     private_key: Buffer

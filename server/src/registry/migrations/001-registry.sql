@@ -1,13 +1,13 @@
 -- The installation's device authority: one row, its private key sealed.
 create table registry.authority (
-  only boolean primary key default true check (only),
+  singleton boolean primary key default true check (singleton),
   certificate_pem text not null,
   private_key bytea not null
 );
 
 -- The TLS server certificate of the device listener, its private key sealed.
 create table registry.server_identity (
-  only boolean primary key default true check (only),
+  singleton boolean primary key default true check (singleton),
   hostnames text[] not null,
   certificate_pem text not null,
   private_key bytea not null,

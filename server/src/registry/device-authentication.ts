@@ -1,0 +1,114 @@
+import { createPublicKey, type KeyObject, timingSafeEqual, X509Certificate } from 'node:crypto'
+import { AppError, type Clock, type Database, type DeviceId, isId } from '../core/index.ts'
+import { type Keys, place } from '../keys/index.ts'
+import { isDeviceToken } from './device-token.ts'
+import type { DeviceIdentity, Registry } from './face.ts'
+import type { Models } from './models.ts'
+import type { RegistryTables } from './tables.ts'
+import { TENURE_COLUMNS, toTenure } from './tenures.ts'
+import { spkiOf } from './x509.ts'
+
+const MAX_PASSWORD_LENGTH = 256
+const MAX_CERTIFICATE_BYTES = 8192
+
+export type DeviceAuthentication = Pick<
+  Registry,
+  'verifyDeviceCertificate' | 'verifyDeviceToken' | 'verifyDevicePassword'
+> & { stats(): Record<string, number> }
+
+export interface DeviceAuthenticationOptions {
+  database: Database
+  keys: Keys
+  clock: Clock
+  models: Models
+}
+
+/** What is digested of a device's password: bound to the device, so that a digest moved to another row is worthless. */
+export function passwordPlain(deviceId: DeviceId, password: string): string {
+  return place('registry.device.password', deviceId, password)
+}
+
+/** Three ways in, one refusal: what was wrong with a credential is nobody's business. */
+export function createDeviceAuthentication(options: DeviceAuthenticationOptions): DeviceAuthentication {
+  const { database, keys, clock, models } = options
+  const passwordDigests = keys.purpose('registry.device-password')
+  const counts = { accepted: 0, refused: 0 }
+
+  function refused(): AppError {
+    counts.refused++
+    return new AppError('unauthenticated', { message: 'The device is not known by this credential.' })
+  }
+
+  /** Device, model and current tenure in one look-up, at every connection: nothing here may be stale. */
+  async function find(deviceId: string) {
+    if (!isId(deviceId)) return undefined
+    const row = await database.queries
+      .withTables<RegistryTables>()
+      .selectFrom('registry.device as device')
+      .leftJoin('registry.tenure as tenure', (join) =>
+        join.onRef('tenure.device_id', '=', 'device.device_id').on('tenure.ended_hour', 'is', null),
+      )
+      .select(['device.device_id as id', 'device.model_id', 'device.public_key', 'device.password_digest'])
+      .select(TENURE_COLUMNS)
+      .where('device.device_id', '=', deviceId as DeviceId)
+      .where('device.disabled', '=', false)
+      .executeTakeFirst()
+    return row
+  }
+  type Row = NonNullable<Awaited<ReturnType<typeof find>>>
+
+  async function identity(row: Row, method: DeviceIdentity['method']): Promise<DeviceIdentity> {
+    counts.accepted++
+    const { tenure_id, device_id, household_id, key_id, started_hour } = row
+    const tenure =
+      tenure_id && device_id && household_id && key_id && started_hour
+        ? toTenure({ tenure_id, device_id, household_id, key_id, started_hour })
+        : undefined
+    return { deviceId: row.id, model: await models.get(row.model_id), tenure, method }
+  }
+
+  return {
+    async verifyDeviceCertificate(der) {
+      const certificate = der.length <= MAX_CERTIFICATE_BYTES ? parseCertificate(der) : undefined
+      // The one attribute of the subject is the device's id: nothing else to be confused by.
+      const deviceId = certificate && /^CN=([0-9a-f-]{36})$/.exec(certificate.subject)?.[1]
+      const row = deviceId ? await find(deviceId) : undefined
+      if (!row || !certificate) throw refused()
+      // The key, not the certificate: TLS has proved the key, and a second certificate for it is still the device.
+      if (!spkiOf(certificate.publicKey).equals(row.public_key)) throw refused()
+      return identity(row, 'certificate')
+    },
+
+    async verifyDeviceToken(deviceId, jwt) {
+      const row = await find(deviceId)
+      if (!row || !isDeviceToken(jwt, publicKeyOf(row), row.id, clock.nowMs())) throw refused()
+      return identity(row, 'token')
+    },
+
+    async verifyDevicePassword(deviceId, password) {
+      if (password.length > MAX_PASSWORD_LENGTH) throw refused()
+      const row = await find(deviceId)
+      const digests = passwordDigests.digests(passwordPlain(deviceId as DeviceId, password))
+      const stored = row?.password_digest
+      if (!row || !stored || !digests.some((digest) => timingSafeEqual(digest, stored))) throw refused()
+      return identity(row, 'password')
+    },
+
+    stats: () => ({
+      registry_device_authentications: counts.accepted,
+      registry_device_authentications_refused: counts.refused,
+    }),
+  }
+}
+
+function parseCertificate(der: Buffer): X509Certificate | undefined {
+  try {
+    return new X509Certificate(der)
+  } catch {
+    return undefined
+  }
+}
+
+function publicKeyOf(row: { public_key: Buffer }): KeyObject {
+  return createPublicKey({ key: row.public_key, format: 'der', type: 'spki' })
+}

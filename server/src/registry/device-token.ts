@@ -1,0 +1,63 @@
+import { type KeyObject, verify } from 'node:crypto'
+
+const MAX_LENGTH = 2048
+const AUDIENCE = 'hearthlock'
+const MAX_LIFETIME_SECONDS = 3600
+const LEEWAY_SECONDS = 60
+const BASE64URL = /^[A-Za-z0-9_-]+$/
+
+/**
+ * A JWT (RFC 7519) signed by the device's own key, as the MQTT password: one ordered list of checks.
+ * The algorithm is the key's, never the token's (RFC 8725 section 3.1): `none`, HS256 and the like have no way in.
+ */
+export function isDeviceToken(jwt: string, key: KeyObject, deviceId: string, nowMs: number): boolean {
+  if (jwt.length > MAX_LENGTH) return false
+  const [header = '', payload = '', signature = '', ...more] = jwt.split('.')
+  if (more.length > 0 || ![header, payload, signature].every((part) => BASE64URL.test(part))) return false
+
+  const head = parse(header)
+  if (head?.alg !== algorithmOf(key)) return false
+  // An extension that must be understood is not (RFC 7515 section 4.1.11).
+  if ('crit' in head || 'b64' in head) return false
+
+  const signed = Buffer.from(`${header}.${payload}`)
+  if (!isSignature(signed, key, Buffer.from(signature, 'base64url'))) return false
+
+  const claims = parse(payload)
+  if (!claims) return false
+  if (claims.sub !== deviceId) return false
+  if (![claims.aud].flat().includes(AUDIENCE)) return false
+  return isWithinTime(claims, nowMs / 1000)
+}
+
+function isWithinTime({ iat, exp, nbf }: Record<string, unknown>, now: number): boolean {
+  if (!isTime(iat) || !isTime(exp)) return false
+  if (exp - iat > MAX_LIFETIME_SECONDS || exp <= iat) return false
+  if (iat > now + LEEWAY_SECONDS || exp <= now - LEEWAY_SECONDS) return false
+  return nbf === undefined || (isTime(nbf) && nbf <= now + LEEWAY_SECONDS)
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
+}
+
+function algorithmOf(key: KeyObject): 'ES256' | 'EdDSA' {
+  return key.asymmetricKeyType === 'ed25519' ? 'EdDSA' : 'ES256'
+}
+
+/** Both kinds of signature are 64 bytes: ECDSA as r and s side by side (RFC 7518 section 3.4), Ed25519 as it is. */
+function isSignature(signed: Buffer, key: KeyObject, signature: Buffer): boolean {
+  if (signature.length !== 64) return false
+  return key.asymmetricKeyType === 'ed25519'
+    ? verify(null, signed, key, signature)
+    : verify('sha256', signed, { key, dsaEncoding: 'ieee-p1363' }, signature)
+}
+
+function parse(part: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString())
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}

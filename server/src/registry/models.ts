@@ -1,0 +1,111 @@
+import { isDeepStrictEqual } from 'node:util'
+import { LRUCache } from 'lru-cache'
+import { AppError, type Database, type ModelId, newId } from '../core/index.ts'
+import { isViolation } from './database-error.ts'
+import type { Model, ModelDefinition } from './face.ts'
+import type { MatterLibrary } from './matter-library.ts'
+import { compileModel } from './matter-model.ts'
+import { parseModelDefinition } from './model-definition.ts'
+import type { RegistryTables } from './tables.ts'
+
+export interface Models {
+  add(definition: ModelDefinition): Promise<Model>
+  get(id: ModelId): Promise<Model>
+  byName(name: string): Promise<Model | undefined>
+  all(): Promise<Model[]>
+}
+
+/** The schema registry. Definitions rest in the database; an id never changes its meaning, so ids may be cached. */
+export function createModels(deps: { database: Database; library: () => Promise<MatterLibrary> }): Models {
+  const { database, library } = deps
+  const cache = new LRUCache<ModelId, Promise<Model>>({ max: 500 })
+
+  function compiled(id: ModelId, definition: () => Promise<ModelDefinition>): Promise<Model> {
+    const known = cache.get(id)
+    if (known) return known
+    const model = Promise.all([library(), definition()]).then(([matter, found]) =>
+      compileModel(matter, id, found),
+    )
+    cache.set(id, model)
+    model.catch(() => cache.delete(id))
+    return model
+  }
+
+  async function read(id: ModelId): Promise<ModelDefinition> {
+    const queries = database.queries.withTables<RegistryTables>()
+    const row = await queries
+      .selectFrom('registry.model')
+      .select('definition')
+      .where('model_id', '=', id)
+      .executeTakeFirst()
+    if (!row) throw new AppError('not_found')
+    return row.definition
+  }
+
+  /** The id under which this very definition is stored from now on. */
+  async function store(definition: ModelDefinition): Promise<ModelId> {
+    return database.transaction(async (transaction) => {
+      const tx = transaction.withTables<RegistryTables>()
+      const old = await tx
+        .selectFrom('registry.model')
+        .select(['model_id', 'definition'])
+        .where('name', '=', definition.name)
+        .forUpdate()
+        .executeTakeFirst()
+      if (old) {
+        if (isDeepStrictEqual(old.definition, definition)) return old.model_id
+        // Devices were made to the old one: what they may say can't change under them. The foreign key holds that.
+        await tx.deleteFrom('registry.model').where('model_id', '=', old.model_id).execute()
+      }
+      const id = newId<ModelId>()
+      await tx
+        .insertInto('registry.model')
+        .values({ model_id: id, name: definition.name, definition: JSON.stringify(definition) })
+        .execute()
+      return id
+    })
+  }
+
+  return {
+    async add(input) {
+      const parsed = parseModelDefinition(await library(), input)
+      // As JSON keeps it, so that the same definition compares equal later.
+      const definition = JSON.parse(JSON.stringify(parsed)) as ModelDefinition
+      try {
+        return await compiled(await store(definition), async () => definition)
+      } catch (error) {
+        if (isViolation(error, 'foreign_key')) {
+          throw new AppError('conflict', {
+            message: 'A model of this name has devices already and can not change. Choose another name.',
+          })
+        }
+        if (isViolation(error, 'unique')) {
+          throw new AppError('conflict', { message: 'A model of this name was added at the same moment.' })
+        }
+        throw error
+      }
+    },
+
+    get: (id) => compiled(id, () => read(id)),
+
+    async byName(name) {
+      const queries = database.queries.withTables<RegistryTables>()
+      const row = await queries
+        .selectFrom('registry.model')
+        .select(['model_id', 'definition'])
+        .where('name', '=', name)
+        .executeTakeFirst()
+      return row && compiled(row.model_id, async () => row.definition)
+    },
+
+    async all() {
+      const queries = database.queries.withTables<RegistryTables>()
+      const rows = await queries
+        .selectFrom('registry.model')
+        .select(['model_id', 'definition'])
+        .orderBy('name')
+        .execute()
+      return Promise.all(rows.map((row) => compiled(row.model_id, async () => row.definition)))
+    },
+  }
+}

@@ -1,0 +1,271 @@
+import {
+  type AccountId,
+  AppError,
+  type Clock,
+  type Database,
+  type DeviceId,
+  type HouseholdId,
+  type KeyId,
+  type Log,
+  newId,
+  Personal,
+  type TenureId,
+  type Tx,
+} from '../core/index.ts'
+import { type Keys, place } from '../keys/index.ts'
+import { canonicalClaimCode } from './claim-code.ts'
+import { isViolation } from './database-error.ts'
+import type { HeldDevice, MemberRole, Registry, Tenure, TenureChange } from './face.ts'
+import type { Models } from './models.ts'
+import { checkName } from './names.ts'
+import { mayAct, mayClaim } from './roles.ts'
+import type { RegistryTables } from './tables.ts'
+
+const HOUR_MS = 3_600_000
+const MAX_DEVICES = 500
+
+export type Tenures = Pick<
+  Registry,
+  'claim' | 'devices' | 'device' | 'renameDevice' | 'currentTenure' | 'onTenureChange' | 'authorize'
+> & { stats(): Record<string, number> }
+
+export interface TenuresOptions {
+  database: Database
+  keys: Keys
+  clock: Clock
+  log: Log
+  models: Models
+  isOnline: (deviceId: DeviceId) => boolean
+}
+
+const nicknamePlace = (id: TenureId) => place('registry.tenure.nickname', id)
+
+export const TENURE_COLUMNS = [
+  'tenure.tenure_id',
+  'tenure.device_id',
+  'tenure.household_id',
+  'tenure.key_id',
+  'tenure.started_hour',
+] as const
+
+interface TenureRow {
+  tenure_id: TenureId
+  device_id: DeviceId
+  household_id: HouseholdId
+  key_id: KeyId
+  started_hour: Date
+}
+
+export function toTenure(row: TenureRow): Tenure {
+  return {
+    tenureId: row.tenure_id,
+    deviceId: row.device_id,
+    householdId: row.household_id,
+    keyId: row.key_id,
+    startedAtMs: row.started_hour.getTime(),
+  }
+}
+
+export function createTenures(options: TenuresOptions): Tenures {
+  const { database, keys, clock, log, models, isOnline } = options
+  const claimDigests = keys.purpose('registry.claim-code')
+  const listeners = new Set<(change: TenureChange) => void>()
+  const counts = { claims: 0, claimsRefused: 0, denied: 0 }
+  const queries = () => database.queries.withTables<RegistryTables>()
+
+  /** Current tenures of households in which the account is a member, with its role. */
+  const held = (accountId: AccountId) =>
+    queries()
+      .selectFrom('registry.tenure as tenure')
+      .innerJoin('registry.member as member', 'member.household_id', 'tenure.household_id')
+      .innerJoin('registry.device as device', 'device.device_id', 'tenure.device_id')
+      .select([...TENURE_COLUMNS, 'tenure.nickname', 'device.model_id', 'member.role'])
+      .where('member.account_id', '=', accountId)
+      .where('tenure.ended_hour', 'is', null)
+
+  type HeldRow = Awaited<ReturnType<ReturnType<typeof held>['executeTakeFirstOrThrow']>>
+
+  async function open(row: HeldRow): Promise<HeldDevice> {
+    const [model, key] = await Promise.all([models.get(row.model_id), keys.open(row.key_id)])
+    const nickname =
+      row.nickname && new Personal(key.unseal(nicknamePlace(row.tenure_id), row.nickname).toString())
+    return { ...toTenure(row), model, nickname: nickname ?? undefined }
+  }
+
+  async function roleOf(accountId: AccountId, householdId: HouseholdId): Promise<MemberRole | undefined> {
+    const member = await queries()
+      .selectFrom('registry.member')
+      .select('role')
+      .where('household_id', '=', householdId)
+      .where('account_id', '=', accountId)
+      .executeTakeFirst()
+    return member?.role
+  }
+
+  function denied(): AppError {
+    counts.denied++
+    return new AppError('not_found')
+  }
+
+  function refused(): AppError {
+    counts.claimsRefused++
+    return new AppError('claim_refused')
+  }
+
+  function announce(change: TenureChange): void {
+    for (const listener of listeners) {
+      try {
+        listener(change)
+      } catch (error) {
+        // The change is committed: the other listeners must hear of it whatever became of this one.
+        log.error('a listener to tenure changes failed', { error, deviceId: change.deviceId })
+      }
+    }
+  }
+
+  /** Locks, in this order always: the household, the device. Then whatever was read here holds until the commit. */
+  async function startTenure(
+    tx: Tx,
+    request: { accountId: AccountId; householdId: HouseholdId; code: string; nickname: string | undefined },
+  ): Promise<Tenure> {
+    const tables = tx.withTables<RegistryTables>()
+    const household = await tables
+      .selectFrom('registry.household as household')
+      .innerJoin('registry.member as member', 'member.household_id', 'household.household_id')
+      .select(['household.key_id', 'member.role'])
+      .where('household.household_id', '=', request.householdId)
+      .where('member.account_id', '=', request.accountId)
+      .forUpdate()
+      .executeTakeFirst()
+    if (!household || !mayClaim(household.role)) throw denied()
+
+    const device = await tables
+      .selectFrom('registry.device')
+      .select('device_id')
+      .where('claim_code_digest', 'in', claimDigests.digests(request.code))
+      .where('disabled', '=', false)
+      .forUpdate()
+      .executeTakeFirst()
+    // One answer for all three: a stranger who tries codes must not learn which exist or are taken.
+    if (!device) throw refused()
+    const current = await tables
+      .selectFrom('registry.tenure')
+      .select('tenure_id')
+      .where('device_id', '=', device.device_id)
+      .where('ended_hour', 'is', null)
+      .executeTakeFirst()
+    if (current) throw refused()
+    if (!isOnline(device.device_id)) throw refused()
+
+    const { count } = await tables
+      .selectFrom('registry.tenure')
+      .select((eb) => eb.fn.countAll<number>().as('count'))
+      .where('household_id', '=', request.householdId)
+      .where('ended_hour', 'is', null)
+      .executeTakeFirstOrThrow()
+    if (count >= MAX_DEVICES) {
+      throw new AppError('conflict', { message: `A household has at most ${MAX_DEVICES} devices.` })
+    }
+
+    const tenureId = newId<TenureId>()
+    const keyId = await keys.create(tx, { kind: 'tenure', subject: tenureId, wrappedBy: household.key_id })
+    const key = await keys.open(keyId, tx)
+    const row = {
+      tenure_id: tenureId,
+      device_id: device.device_id,
+      household_id: request.householdId,
+      key_id: keyId,
+      nickname: request.nickname === undefined ? null : key.seal(nicknamePlace(tenureId), request.nickname),
+      started_hour: new Date(Math.floor(clock.nowMs() / HOUR_MS) * HOUR_MS),
+      ended_hour: null,
+    }
+    await tables.insertInto('registry.tenure').values(row).execute()
+    return toTenure(row)
+  }
+
+  return {
+    async claim({ accountId, householdId, code, nickname }) {
+      const name = nickname && checkName('The nickname of a device', nickname)
+      const canonical = canonicalClaimCode(code)
+      if (canonical === undefined) {
+        if (!mayClaim(await roleOf(accountId, householdId))) throw denied()
+        throw refused()
+      }
+      const tenure = await database
+        .transaction((tx) => startTenure(tx, { accountId, householdId, code: canonical, nickname: name }))
+        .catch((error: unknown) => {
+          throw isViolation(error, 'unique') ? refused() : error
+        })
+      counts.claims++
+      announce({ deviceId: tenure.deviceId, tenure })
+      return tenure
+    },
+
+    async devices(accountId, householdId) {
+      if (!mayAct(await roleOf(accountId, householdId), 'view')) throw denied()
+      const rows = await held(accountId)
+        .where('tenure.household_id', '=', householdId)
+        .orderBy('tenure.started_hour')
+        .orderBy('tenure.tenure_id')
+        .execute()
+      return Promise.all(rows.filter((row) => mayAct(row.role, 'view')).map(open))
+    },
+
+    async device(accountId, deviceId) {
+      const row = await held(accountId).where('tenure.device_id', '=', deviceId).executeTakeFirst()
+      if (!row || !mayAct(row.role, 'view')) throw denied()
+      return open(row)
+    },
+
+    async renameDevice(accountId, deviceId, nickname) {
+      const name = checkName('The nickname of a device', nickname)
+      const row = await held(accountId).where('tenure.device_id', '=', deviceId).executeTakeFirst()
+      if (!row || !mayAct(row.role, 'configure')) throw denied()
+      const key = await keys.open(row.key_id)
+      const { numUpdatedRows } = await queries()
+        .updateTable('registry.tenure')
+        .set({ nickname: key.seal(nicknamePlace(row.tenure_id), name) })
+        .where('tenure_id', '=', row.tenure_id)
+        // It may have ended since it was read.
+        .where('ended_hour', 'is', null)
+        .executeTakeFirst()
+      if (numUpdatedRows === 0n) throw denied()
+    },
+
+    async currentTenure(deviceId) {
+      const row = await queries()
+        .selectFrom('registry.tenure as tenure')
+        .select(TENURE_COLUMNS)
+        .where('tenure.device_id', '=', deviceId)
+        .where('tenure.ended_hour', 'is', null)
+        .executeTakeFirst()
+      return row && toTenure(row)
+    },
+
+    onTenureChange(listener) {
+      // A wrapper of its own for each call: the same function may listen twice.
+      const own = (change: TenureChange) => listener(change)
+      listeners.add(own)
+      return () => listeners.delete(own)
+    },
+
+    async authorize({ accountId, tenureId, act }) {
+      const row = await queries()
+        .selectFrom('registry.tenure as tenure')
+        .innerJoin('registry.member as member', 'member.household_id', 'tenure.household_id')
+        .select([...TENURE_COLUMNS, 'member.role'])
+        .where('tenure.tenure_id', '=', tenureId)
+        .where('tenure.ended_hour', 'is', null)
+        .where('member.account_id', '=', accountId)
+        .executeTakeFirst()
+      if (!row || !mayAct(row.role, act)) throw denied()
+      return toTenure(row)
+    },
+
+    stats: () => ({
+      registry_claims: counts.claims,
+      registry_claims_refused: counts.claimsRefused,
+      registry_denied: counts.denied,
+    }),
+  }
+}

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs'
+import { type AccountId, type DeviceId, newId, Personal, silentLog } from '../../src/core/index.ts'
+import { createKeys, keysMigrations, memoryKeyProvider } from '../../src/keys/index.ts'
+import {
+  createRegistry,
+  type Household,
+  type ModelDefinition,
+  type ProvisionedDevice,
+  type Registry,
+  registryMigrations,
+} from '../../src/registry/index.ts'
+import { createTestDatabase } from '../support/database.ts'
+
+export const START_MS = Date.parse('2026-03-01T12:34:56Z')
+
+export function definition(name: string): ModelDefinition {
+  return JSON.parse(readFileSync(new URL(`../../models/${name}.json`, import.meta.url), 'utf8'))
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>
+
+/** A registry over a fresh database, with a clock to move and devices to switch on. */
+export async function createWorld() {
+  const database = await createTestDatabase([keysMigrations, registryMigrations])
+  const time = { nowMs: START_MS }
+  const clock = { nowMs: () => time.nowMs }
+  const provider = memoryKeyProvider()
+  const online = new Set<DeviceId>()
+  const isOnline = (id: DeviceId) => online.has(id)
+
+  /** As another process on the same database and root key would. */
+  async function anotherRegistry(): Promise<Registry> {
+    const keys = createKeys({ provider, database, clock, log: silentLog })
+    await keys.start()
+    return createRegistry({ database, keys, clock, log: silentLog, isOnline })
+  }
+
+  const registry = await anotherRegistry()
+  await registry.start()
+
+  return {
+    database,
+    registry,
+    online,
+    time,
+    anotherRegistry,
+    async provisionOne(model: string, withPassword = false): Promise<ProvisionedDevice> {
+      const { id } = await registry.addModel(definition(model))
+      const [device] = await registry.provision({ modelId: id, count: 1 }, { withPassword })
+      return device as ProvisionedDevice
+    },
+    /** An account with a household of its own. */
+    async settle(name = 'Home'): Promise<{ accountId: AccountId; household: Household }> {
+      const accountId = newId<AccountId>()
+      return { accountId, household: await registry.createHousehold(accountId, { name: new Personal(name) }) }
+    },
+    async close() {
+      await registry.close()
+      await database.drop()
+    },
+  }
+}
+
+/** The code of the AppError that the work throws; undefined when it does not. */
+export async function refusal(work: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await work
+    return undefined
+  } catch (error) {
+    return (error as { code?: string }).code ?? 'not an AppError'
+  }
+}
