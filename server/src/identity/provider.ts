@@ -56,7 +56,11 @@ export function createProvider(o: {
     pkce: { required: () => true },
     features: {
       dPoP: { enabled: true },
-      revocation: { enabled: true },
+      // A token is revoked by whoever holds it, through the client that it was given to (RFC 7009 section 2.1).
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId,
+      },
       devInteractions: { enabled: false },
       registration: { enabled: false },
       introspection: { enabled: false },

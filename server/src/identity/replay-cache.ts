@@ -6,38 +6,36 @@ export interface ReplayCache {
   readonly size: number
 }
 
-/**
- * Remembers names until a time, in buckets of one second. When full it refuses: forgetting one early would let it
- * be used again.
- */
+/** When full it refuses: forgetting a name early would let it be used again. */
 export function createReplayCache(o: { clock: Clock; maxEntries: number }): ReplayCache {
-  const buckets = new Map<number, Set<string>>()
-  let size = 0
+  const names = new Set<string>()
+  const endingIn = new Map<number, string[]>()
   let sweptSecond = 0
 
   function forgetExpired(nowSecond: number): void {
     if (nowSecond === sweptSecond) return
     sweptSecond = nowSecond
-    for (const [second, names] of buckets) {
+    for (const [second, ending] of endingIn) {
       if (second >= nowSecond) continue
-      size -= names.size
-      buckets.delete(second)
+      for (const name of ending) names.delete(name)
+      endingIn.delete(second)
     }
   }
 
   return {
     remember(name, untilMs) {
       forgetExpired(Math.floor(o.clock.nowMs() / 1000))
-      const second = Math.floor(untilMs / 1000)
-      const names = buckets.get(second) ?? new Set()
       if (names.has(name)) return false
-      if (size >= o.maxEntries) throw new AppError('unavailable', { retryAfterSeconds: 5 })
-      buckets.set(second, names.add(name))
-      size++
+      if (names.size >= o.maxEntries) throw new AppError('unavailable', { retryAfterSeconds: 5 })
+      names.add(name)
+      const second = Math.floor(untilMs / 1000)
+      const ending = endingIn.get(second)
+      if (ending) ending.push(name)
+      else endingIn.set(second, [name])
       return true
     },
     get size() {
-      return size
+      return names.size
     },
   }
 }
