@@ -87,13 +87,12 @@ async function makeDemo(context: CliContext, server: RunningServer, customer: Cl
   const email = 'operator@example.org'
   const operatorPassword = randomBytes(18).toString('base64url')
   await writeFile(join(demoDir, 'operator-password'), `${operatorPassword}\n`, { mode: 0o600 })
-  const enrolment = {
-    code: server.operatorEnrolment.reveal(),
-    email,
-    name: 'Demo operator',
-    password: operatorPassword,
-  }
-  await operator.request('POST', '/v1/operators', { body: enrolment, signedIn: false })
+  await operator.enrolOperator({
+    code: server.operatorEnrolment,
+    email: new Personal(email),
+    name: new Personal('Demo operator'),
+    password: new Secret(operatorPassword),
+  })
   await operator.signIn({
     clientId: 'hearthlock-operator-cli',
     email: new Personal(email),

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { renderUnicodeCompact } from 'uqr'
-import { AppError } from '../core/index.ts'
+import { AppError, Personal, Secret } from '../core/index.ts'
 import type { CliContext } from './context.ts'
 import { writeDeviceFiles } from './device-files.ts'
 import type { ProvisionedShape } from './shapes.ts'
@@ -18,8 +18,13 @@ export function addOperatorCommands(program: Command, context: CliContext): void
     .requiredOption('--name <name>')
     .action(async ({ code, email, name }: { code: string; email: string; name: string }) => {
       const password = await askSecret(terminal, 'Password: ')
-      const body = { code, email, name, password: password.reveal() }
-      await context.as('operator').request('POST', '/v1/operators', { body, signedIn: false })
+      const person = {
+        code: new Secret(code),
+        email: new Personal(email),
+        name: new Personal(name),
+        password,
+      }
+      await context.as('operator').enrolOperator(person)
       print(terminal, 'Enrolled. Sign in with: hearthlock sign-in --operator')
     })
 

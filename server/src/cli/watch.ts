@@ -18,7 +18,6 @@ export function addWatchCommands(program: Command, context: CliContext): void {
       const names = new Map(
         (await listDevices(client, householdId)).map((d) => [d.deviceId, d.nickname ?? d.model.title]),
       )
-      if (!json) print(terminal, `Watching ${name}. Ctrl-C ends it.`)
       await client.live(
         householdId,
         (update) => {
@@ -35,6 +34,7 @@ export function addWatchCommands(program: Command, context: CliContext): void {
           )
         },
         context.signal,
+        { onReady: () => void (json || print(terminal, `Watching ${name}. Ctrl-C ends it.`)) },
       )
     })
 

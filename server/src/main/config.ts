@@ -117,7 +117,7 @@ export interface Machine {
 }
 
 /** Keys of the command-line client and of the tests; the server has no use for them. */
-const FOREIGN_KEYS = /^HEARTHLOCK_(TEST_.*|URL|SESSION_FILE)$/
+const FOREIGN_KEYS = /^HEARTHLOCK_(TEST_.*|URL|SESSION_DIR|DEMO_DIR)$/
 
 /**
  * Reads and checks the configuration: flags, then the environment, then defaults. An empty value counts as not set.

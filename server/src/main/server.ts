@@ -120,7 +120,7 @@ async function startRooms(
   closers.push(() => home.close())
 
   const tlsIdentity = await registry.serverIdentity([...config.mqtt.hostnames])
-  gateway = createGateway({
+  const mqtt = createGateway({
     registry,
     stream,
     database,
@@ -138,9 +138,10 @@ async function startRooms(
     onCommandDelivered: (commandId, deviceId, tenureId) =>
       home.commandDelivered(commandId, deviceId, tenureId),
   })
+  gateway = mqtt
   onProgress('opening the MQTT listener')
-  const ports = await gateway.start()
-  closers.push(() => gateway?.close())
+  const ports = await mqtt.start()
+  closers.push(() => mqtt.close())
 
   onProgress('opening the HTTP API')
   const api: Api = createApi({
@@ -148,8 +149,6 @@ async function startRooms(
     vault,
     registry,
     home,
-    gateway,
-    stream,
     log,
     clock,
     listen: config.http,
@@ -160,7 +159,7 @@ async function startRooms(
       ...registry.stats(),
       ...stream.stats(),
       ...home.stats(),
-      ...gateway?.stats(),
+      ...mqtt.stats(),
       ...identity.stats(),
     }),
   })

@@ -76,7 +76,7 @@ describe('reading', () => {
   })
 
   it('leaves the keys of the command-line client and of the tests alone', () => {
-    const env = { HEARTHLOCK_URL: 'x', HEARTHLOCK_SESSION_FILE: 'x', HEARTHLOCK_TEST_DATABASE_URL: 'x' }
+    const env = { HEARTHLOCK_URL: 'x', HEARTHLOCK_SESSION_DIR: 'x', HEARTHLOCK_TEST_DATABASE_URL: 'x' }
     expect(() => readConfig(env, {}, machine)).not.toThrow()
   })
 
