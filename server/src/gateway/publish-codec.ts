@@ -37,7 +37,7 @@ export function decodePublish(
   if (position > end) return reason.malformedPacket
   // [MQTT-4.7.3-1]; an empty one would need a topic alias, and none is offered.
   if (position === topicStart) return reason.protocolError
-  into.topic = buffer.latin1Slice(topicStart, position)
+  into.topic = buffer.toString('latin1', topicStart, position)
   into.packetId = 0
   if (qos > 0) {
     if (position + 2 > end) return reason.malformedPacket

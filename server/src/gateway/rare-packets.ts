@@ -1,5 +1,5 @@
 import { generate, type IConnectPacket, type Packet, parser } from 'mqtt-packet'
-import { connectReturnCode, type ReasonCode, reason } from './reason-codes.ts'
+import { connectReturnCode, type ReasonCode } from './reason-codes.ts'
 
 /** The packets that come once in a while go through `mqtt-packet`, one whole packet at a time. */
 export function parsePacket(bytes: Buffer, version: number): Packet | undefined {
@@ -72,8 +72,14 @@ export function encodeConnectRefusal(version: number, code: ReasonCode, text: st
     : generate({ cmd: 'connack', returnCode, sessionPresent: false }, { protocolVersion: 4 })
 }
 
-export function encodeSuback(version: number, messageId: number, granted: number[]): Buffer {
-  return generate({ cmd: 'suback', messageId, granted }, { protocolVersion: version })
+export function encodeSuback(
+  version: number,
+  messageId: number,
+  granted: number[],
+  text: string | undefined,
+): Buffer {
+  const properties = text === undefined || version !== 5 ? {} : { properties: { reasonString: text } }
+  return generate({ cmd: 'suback', messageId, granted, ...properties }, { protocolVersion: version })
 }
 
 export function encodeUnsuback(version: number, messageId: number, granted: number[]): Buffer {
@@ -95,7 +101,3 @@ export function encodeDisconnect(code: ReasonCode, text: string): Buffer {
 }
 
 export const pingresp: Buffer = Buffer.from([0xd0, 0])
-
-export function isRefusal(code: ReasonCode): boolean {
-  return code >= reason.unspecified
-}

@@ -1,0 +1,310 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { IConnectPacket } from 'mqtt-packet'
+import { type DeviceId, isAppError, type TenureId } from '../core/index.ts'
+import type { DeviceIdentity, Tenure, TenureChange } from '../registry/index.ts'
+import { Admission } from './admission.ts'
+import { handleFirstPacket } from './connect.ts'
+import { Connection, hold } from './connection.ts'
+import type { CommandDelivery, Gateway, GatewayOptions } from './face.ts'
+import { FrameReader } from './frames.ts'
+import { defaultLimits, type GatewayLimits } from './limits.ts'
+import { type Line, Lines } from './lines.ts'
+import { type Accepted, type Listener, plainListener, tlsListener } from './listener.ts'
+import { Flusher, Outgoing } from './outgoing.ts'
+import { Presence } from './presence.ts'
+import { encodeConnack } from './rare-packets.ts'
+import { type Refusal, reason } from './reason-codes.ts'
+import { Session } from './session.ts'
+import type { SessionContext } from './session-context.ts'
+import { SessionRows } from './session-rows.ts'
+import { counterStats, newCounters } from './stats.ts'
+
+const SWEEP_MS = 1_000
+
+export function createGateway(options: GatewayOptions): Gateway {
+  return new MqttGateway(options)
+}
+
+/** Brings connections, sessions, lines and presence together. */
+class MqttGateway implements Gateway {
+  readonly #options: GatewayOptions
+  readonly #limits: GatewayLimits
+  readonly #admission: Admission
+  readonly #lines: Lines
+  readonly #presence: Presence
+  readonly #context: SessionContext
+  readonly #flusher = new Flusher()
+  readonly #connections = new Set<Connection>()
+  readonly #sessions = new Map<DeviceId, Session>()
+  /** Tenure changes that come while a device is being authenticated, for each attempt. */
+  readonly #attempts = new Set<Map<DeviceId, Tenure | undefined>>()
+  readonly #listeners: { tls: Listener | undefined; plain: Listener | undefined }
+  #stopListening: (() => void)[] = []
+  #sweeper: NodeJS.Timeout | undefined
+  #closing = false
+
+  constructor(options: GatewayOptions) {
+    const { stream, registry, database, clock, log, node = 'main' } = options
+    this.#options = options
+    this.#limits = { ...defaultLimits, ...options.limits }
+    this.#admission = new Admission(this.#limits, clock)
+    this.#lines = new Lines({ stream, resendSecret: options.resendSecret })
+    const graceMs = this.#limits.offlineGraceMs
+    const rows = new SessionRows({ database, node })
+    this.#presence = new Presence({ lines: this.#lines, rows, registry, clock, log, graceMs })
+    this.#context = {
+      limits: this.#limits,
+      stream,
+      log,
+      counters: newCounters(),
+      congested: new Set(),
+      onDeviceReady: options.onDeviceReady,
+      onCommandDelivered: options.onCommandDelivered,
+    }
+    const dependencies = {
+      admission: this.#admission,
+      clock,
+      onConnection: (accepted: Accepted) => this.#connected(accepted),
+    }
+    this.#listeners = {
+      tls: options.tls && tlsListener(options.tls, dependencies),
+      plain: options.plain && plainListener(options.plain, dependencies),
+    }
+  }
+
+  async start(): Promise<{ tlsPort?: number | undefined; plainPort?: number | undefined }> {
+    const { registry, stream } = this.#options
+    await this.#presence.start()
+    this.#stopListening = [
+      registry.onTenureChange((change) => this.#tenureChanged(change)),
+      stream.onDrain(() => this.#drained()),
+    ]
+    this.#sweeper = setInterval(() => this.sweep(), SWEEP_MS)
+    const tlsPort = await this.#listeners.tls?.listen()
+    const plainPort = await this.#listeners.plain?.listen()
+    return { tlsPort, plainPort }
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true
+    const listeners = Promise.all([this.#listeners.tls?.close(), this.#listeners.plain?.close()])
+    this.#admission.closeStrangers()
+    const sessions = [...this.#sessions.values()]
+    for (const { connection } of sessions) connection.hold(hold.connecting)
+    await this.#waitFor(() => sessions.every((session) => session.inFlight === 0), this.#limits.drainMs)
+    for (const session of sessions)
+      session.close({ code: reason.serverShuttingDown, text: 'the server is shutting down' })
+    await this.#waitFor(() => this.#connections.size === 0, Math.min(this.#limits.drainMs, 1_000))
+    for (const connection of this.#connections) connection.destroy()
+    clearInterval(this.#sweeper)
+    for (const stop of this.#stopListening) stop()
+    await this.#presence.close()
+    await listeners
+  }
+
+  isOnline(deviceId: DeviceId): boolean {
+    return this.#sessions.has(deviceId)
+  }
+
+  deliver(delivery: CommandDelivery): boolean {
+    return this.#sessions.get(delivery.deviceId)?.deliver(delivery) ?? false
+  }
+
+  disconnect(deviceId: DeviceId, text: string): void {
+    this.#sessions.get(deviceId)?.close({ code: reason.administrativeAction, text })
+  }
+
+  stats(): Record<string, number> {
+    return {
+      gateway_connections: this.#connections.size,
+      gateway_sessions: this.#sessions.size,
+      gateway_unauthenticated_connections: this.#admission.unauthenticated,
+      gateway_congested_connections: this.#context.congested.size,
+      gateway_lines: this.#lines.size,
+      gateway_refused_connections_total: this.#admission.refusedConnections,
+      gateway_availability_failures_total: this.#presence.failures,
+      ...counterStats(this.#context.counters),
+    }
+  }
+
+  /** Ends what is silent, slow to connect or slow to close. Called once a second. */
+  sweep(): void {
+    const nowMs = this.#options.clock.nowMs()
+    this.#admission.sweep(nowMs)
+    for (const connection of this.#connections) {
+      if (!connection.sweep(nowMs)) continue
+      this.#context.counters.keepAliveTimeouts += 1
+      connection.close(reason.keepAliveTimeout, 'nothing came within one and a half times the keep-alive')
+    }
+    this.#presence.tick(nowMs)
+  }
+
+  #connected({ socket, admitted, certificate }: Accepted): void {
+    const { registry, clock, log } = this.#options
+    const limits = this.#limits
+    const { counters } = this.#context
+    const connection: Connection = new Connection({
+      socket,
+      reader: new FrameReader(limits.bytesBeforeConnect),
+      outgoing: new Outgoing({
+        socket,
+        flusher: this.#flusher,
+        maxBytes: limits.outgoingBytes,
+        onTooSlow: () => {
+          counters.slowConsumers += 1
+          connection.destroy()
+        },
+      }),
+      handler: {
+        packet: () => {
+          const changes = new Map<DeviceId, Tenure | undefined>()
+          this.#attempts.add(changes)
+          const attempt = { certificate, address: admitted.address, registry, admission: this.#admission }
+          void handleFirstPacket(connection, attempt, {
+            counters,
+            log,
+            accept: async (identity, connect) => {
+              const refusal = await this.#accept(connection, identity, connect, changes)
+              if (!refusal) admitted.authenticated()
+              return refusal
+            },
+          }).finally(() => this.#attempts.delete(changes))
+        },
+        closed: () => {},
+      },
+      maxPendingBytes: limits.bytesBeforeConnect,
+      nowMs: clock.nowMs(),
+    })
+    this.#connections.add(connection)
+    socket.once('close', () => this.#connections.delete(connection))
+  }
+
+  /** Authenticated and allowed: the session begins. */
+  async #accept(
+    connection: Connection,
+    { deviceId, model, tenure }: DeviceIdentity,
+    connect: IConnectPacket,
+    changes: Map<DeviceId, Tenure | undefined>,
+  ): Promise<Refusal | undefined> {
+    const line = await this.#currentLine(deviceId, tenure, changes)
+    if (line === 'unavailable')
+      return { code: reason.serverUnavailable, text: 'the server is busy or starting: try again shortly' }
+    if (this.#closing || !connection.open) {
+      connection.destroy()
+      return undefined
+    }
+    const limits = this.#limits
+    const session = new Session({
+      deviceId,
+      model,
+      line,
+      connection,
+      context: this.#context,
+      connect,
+      onEnd: (ended) => this.#ended(ended),
+    })
+    const asked = connect.keepalive ?? 0
+    const keepAlive = asked === 0 || asked > limits.keepAliveSeconds ? limits.keepAliveSeconds : asked
+    const former = this.#sessions.get(deviceId)
+    this.#sessions.set(deviceId, session)
+    if (former) {
+      // Only the same authenticated identity comes this far (section 3.1.4 [MQTT-3.1.4-3]).
+      this.#context.counters.takenOver += 1
+      former.close({ code: reason.sessionTakenOver, text: 'the device has connected again' })
+    }
+    if (line) this.#live(line)
+    connection.handler = session
+    connection.reader.maxBytes = limits.packetBytes
+    connection.maxPendingBytes = Number.MAX_SAFE_INTEGER
+    connection.keepAlive(keepAlive)
+    connection.outgoing.send(
+      encodeConnack(connection.version, {
+        receiveMaximum: limits.receiveMaximum,
+        maximumPacketSize: limits.packetBytes,
+        assignedClientIdentifier: connect.clientId === '' ? deviceId : undefined,
+        serverKeepAlive: keepAlive === asked ? undefined : keepAlive,
+      }),
+    )
+    connection.lift(hold.connecting)
+    return undefined
+  }
+
+  /** The line of the tenure that holds now, whatever changed while the device was being authenticated. */
+  async #currentLine(
+    deviceId: DeviceId,
+    known: Tenure | undefined,
+    changes: Map<DeviceId, Tenure | undefined>,
+  ): Promise<Line | undefined | 'unavailable'> {
+    let tenure = known
+    for (;;) {
+      if (changes.has(deviceId)) tenure = changes.get(deviceId)
+      changes.delete(deviceId)
+      let line: Line | undefined
+      try {
+        line = tenure && (await this.#lines.open(tenure))
+      } catch (error) {
+        // The key of a tenure that has just ended may be destroyed already: then the change is on its way.
+        if (!isAppError(error, 'not_found') && !isAppError(error, 'unavailable')) throw error
+        if (!changes.has(deviceId)) return 'unavailable'
+      }
+      if (!changes.has(deviceId) && !line?.ended) return line
+    }
+  }
+
+  #live(line: Line): void {
+    line.live = true
+    this.#presence.changed(line)
+  }
+
+  #ended(session: Session): void {
+    // After a takeover the device is still online.
+    if (this.#sessions.get(session.deviceId) !== session) return
+    this.#sessions.delete(session.deviceId)
+    const { line } = session
+    if (line === undefined || line.ended) return
+    line.live = false
+    this.#presence.changed(line)
+  }
+
+  #tenureChanged({ deviceId, tenure }: TenureChange): void {
+    for (const changes of this.#attempts) changes.set(deviceId, tenure)
+    const line = this.#lines.get(deviceId)
+    if (line && line.tenure.tenureId !== tenure?.tenureId) this.#presence.ended(line)
+    const session = this.#sessions.get(deviceId)
+    if (session === undefined || session.tenureId === tenure?.tenureId) return
+    if (session.tenureId === undefined && tenure) {
+      session.enteringTenure(tenure.tenureId)
+      this.#enterTenure(session, tenure).catch((error: unknown) => {
+        this.#options.log.warn('a claimed device could not go on and was disconnected', { error })
+        session.close({ code: reason.serverBusy, text: 'connect again' })
+      })
+      return
+    }
+    session.leaveTenure()
+    session.close({ code: reason.administrativeAction, text: 'the tenure of this device has ended' })
+  }
+
+  async #enterTenure(session: Session, tenure: Tenure): Promise<void> {
+    const line = await this.#lines.open(tenure)
+    if (!isCurrent(session, tenure.tenureId) || line.ended) {
+      if (!line.ended && !line.live) this.#presence.ended(line)
+      return
+    }
+    this.#live(line)
+    session.enteredTenure(line)
+  }
+
+  #drained(): void {
+    const waiting = [...this.#context.congested]
+    this.#context.congested.clear()
+    for (const connection of waiting) connection.lift(hold.congested)
+  }
+
+  async #waitFor(holds: () => boolean, maxMs: number): Promise<void> {
+    for (let waitedMs = 0; waitedMs < maxMs && !holds(); waitedMs += 10) await sleep(10)
+  }
+}
+
+function isCurrent(session: Session, tenureId: TenureId): boolean {
+  return session.connection.open && session.tenureId === tenureId
+}

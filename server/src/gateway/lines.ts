@@ -1,0 +1,80 @@
+import type { DeviceId, Secret } from '../core/index.ts'
+import type { Tenure } from '../registry/index.ts'
+import type { StreamWriter } from '../stream/index.ts'
+import type { GatewayStream } from './face.ts'
+import { Resends } from './resends.ts'
+
+/**
+ * What the gateway holds for a device in one tenure: the way into the stream, the memory of resends, and what has been
+ * recorded of its availability. It outlives a connection until all of that is settled, so that a device that returns
+ * at once finds it as it was, and it ends with the tenure.
+ */
+export interface Line {
+  readonly deviceId: DeviceId
+  readonly tenure: Tenure
+  readonly writer: StreamWriter
+  readonly resends: Resends
+  /** The device has a session now. */
+  live: boolean
+  /** What the stream says last of the device; undefined when nothing of this node is known. */
+  recorded: 'online' | 'offline' | undefined
+  /** The tenure has ended: nothing more is written. */
+  ended: boolean
+}
+
+/** Lines by device: at most one, that of the device's current tenure. */
+export class Lines {
+  readonly #stream: GatewayStream
+  readonly #secret: Secret
+  readonly #lines = new Map<DeviceId, Line>()
+
+  constructor(o: { stream: GatewayStream; resendSecret: Secret }) {
+    this.#stream = o.stream
+    this.#secret = o.resendSecret
+  }
+
+  get size(): number {
+    return this.#lines.size
+  }
+
+  get(deviceId: DeviceId): Line | undefined {
+    return this.#lines.get(deviceId)
+  }
+
+  all(): Line[] {
+    return [...this.#lines.values()]
+  }
+
+  /** @throws AppError not_found when the tenure's key was destroyed, unavailable */
+  async open(tenure: Tenure): Promise<Line> {
+    const { deviceId, tenureId } = tenure
+    const present = this.#lines.get(deviceId)
+    if (present?.tenure.tenureId === tenureId) return present
+    const writer = await this.#stream.writer(tenure)
+    const other = this.#lines.get(deviceId)
+    if (other?.tenure.tenureId === tenureId) {
+      writer.close()
+      return other
+    }
+    const line: Line = {
+      deviceId,
+      tenure,
+      writer,
+      resends: new Resends({ stream: this.#stream, tenureId, secret: this.#secret }),
+      live: false,
+      recorded: undefined,
+      ended: false,
+    }
+    if (other) this.end(other)
+    this.#lines.set(deviceId, line)
+    return line
+  }
+
+  /** Forgets the line; what it has in flight still commits. */
+  end(line: Line): void {
+    line.ended = true
+    line.live = false
+    line.writer.close()
+    if (this.#lines.get(line.deviceId) === line) this.#lines.delete(line.deviceId)
+  }
+}

@@ -1,0 +1,136 @@
+import { createHash, hash } from 'node:crypto'
+import { idToBytes, type Secret, type TenureId } from '../core/index.ts'
+import type { GatewayStream } from './face.ts'
+import type { PublishKind } from './topics.ts'
+
+const KEY_BYTES = 16
+/** The last keyed records of a tenure; more than the receive maximum, so that all that may be resent is among them. */
+const REMEMBERED = 64
+
+const KINDS: Record<PublishKind, number> = { attributes: 1, events: 2, results: 3 }
+const BY_PACKET = 1
+const BY_MESSAGE_ID = 2
+
+/** A publish on its way into the stream. */
+export interface Flight {
+  key: string
+  settled: Promise<void>
+}
+
+/**
+ * Recognises what a device sends again because it did not see the PUBACK. A message with an `$id` is known by that,
+ * however it comes. Without one, a message is known by packet identifier, topic and payload, and is compared only when
+ * it comes with DUP: a later use of the same packet identifier for an equal, new message has no DUP and is recorded.
+ *
+ * Lives as long as a device's line, over its connections: what an earlier connection left in flight counts as well.
+ */
+export class Resends {
+  readonly #stream: GatewayStream
+  readonly #tenureId: TenureId
+  readonly #prefix: Buffer
+  readonly #flights: Flight[] = []
+  // The newest keys, one after the other; undefined until they are asked for.
+  #ring: Buffer | undefined
+  #position = 0
+  #loading: Promise<void> | undefined
+  #committedMeanwhile: string[] = []
+  #outcomesUnknown = 0
+
+  constructor(o: { stream: GatewayStream; tenureId: TenureId; secret: Secret }) {
+    this.#stream = o.stream
+    this.#tenureId = o.tenureId
+    this.#prefix = keyPrefix(o.secret, o.tenureId)
+  }
+
+  /** Whether something is still on its way into the stream. */
+  get busy(): boolean {
+    return this.#flights.length > 0
+  }
+
+  /** Whether `find` can answer; if not, `load` first. */
+  get loaded(): boolean {
+    return this.#ring !== undefined
+  }
+
+  keyOfPacket(kind: PublishKind, packetId: number, payload: Buffer): string {
+    const prefix = this.#prefix
+    const at = prefix.length
+    const bytes = Buffer.allocUnsafe(at + 4 + payload.length)
+    prefix.copy(bytes)
+    bytes[at] = BY_PACKET
+    bytes[at + 1] = KINDS[kind]
+    bytes[at + 2] = packetId >> 8
+    bytes[at + 3] = packetId & 0xff
+    payload.copy(bytes, at + 4)
+    return digest(bytes)
+  }
+
+  keyOfMessageId(messageId: string): string {
+    return digest(Buffer.concat([this.#prefix, Buffer.from([BY_MESSAGE_ID]), Buffer.from(messageId)]))
+  }
+
+  /** What became of an earlier publish with this key: the flight that it is part of, or that it is recorded. */
+  find(key: string): Flight | 'recorded' | undefined {
+    const flight = this.#flights.find((candidate) => candidate.key === key)
+    if (flight) return flight
+    const ring = this.#ring as Buffer
+    const bytes = keyBytes(key)
+    for (let at = ring.indexOf(bytes); at !== -1; at = ring.indexOf(bytes, at + 1))
+      if (at % KEY_BYTES === 0) return 'recorded'
+    return undefined
+  }
+
+  /** Reads the last keys from the stream. @throws AppError unavailable */
+  load(): Promise<void> {
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = undefined
+    })
+    return this.#loading
+  }
+
+  async #load(): Promise<void> {
+    this.#committedMeanwhile = []
+    const unknownBefore = this.#outcomesUnknown
+    const keys = await this.#stream.recentMessageKeys(this.#tenureId, REMEMBERED)
+    if (unknownBefore !== this.#outcomesUnknown) return this.#load()
+    this.#ring = Buffer.alloc(REMEMBERED * KEY_BYTES)
+    this.#position = 0
+    for (const key of keys.toReversed()) this.#remember(key)
+    for (const key of this.#committedMeanwhile) this.#remember(keyBytes(key))
+    this.#committedMeanwhile = []
+  }
+
+  takeOff(flight: Flight): void {
+    this.#flights.push(flight)
+  }
+
+  /** The publish is recorded, or its outcome is unknown: then the stream must be asked again. */
+  land(flight: Flight, recorded: boolean): void {
+    const index = this.#flights.indexOf(flight)
+    if (index !== -1) this.#flights.splice(index, 1)
+    if (!recorded) {
+      this.#outcomesUnknown += 1
+      this.#ring = undefined
+    } else if (this.#ring) this.#remember(keyBytes(flight.key))
+    else if (this.#loading !== undefined) this.#committedMeanwhile.push(flight.key)
+  }
+
+  #remember(key: Buffer): void {
+    key.copy(this.#ring as Buffer, this.#position * KEY_BYTES)
+    this.#position = (this.#position + 1) % REMEMBERED
+  }
+}
+
+export function keyBytes(key: string): Buffer {
+  return Buffer.from(key, 'latin1')
+}
+
+function keyPrefix(secret: Secret, tenureId: TenureId): Buffer {
+  return Buffer.concat([createHash('sha256').update(secret.reveal()).digest(), idToBytes(tenureId)])
+}
+
+// A secret prefix makes a sound MAC here because half of the digest is cut off, so that none can be extended; it costs
+// a tenth of HMAC through node:crypto, once for every publish.
+function digest(bytes: Buffer): string {
+  return hash('sha256', bytes, 'binary').slice(0, KEY_BYTES)
+}

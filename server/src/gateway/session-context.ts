@@ -1,0 +1,17 @@
+import type { Log } from '../core/index.ts'
+import type { Connection } from './connection.ts'
+import type { GatewayOptions, GatewayStream } from './face.ts'
+import type { GatewayLimits } from './limits.ts'
+import type { Counters } from './stats.ts'
+
+/** What all sessions share. */
+export interface SessionContext {
+  limits: GatewayLimits
+  stream: GatewayStream
+  log: Log
+  counters: Counters
+  /** Those that wait for the stream to drain. */
+  congested: Set<Connection>
+  onDeviceReady: GatewayOptions['onDeviceReady']
+  onCommandDelivered: GatewayOptions['onCommandDelivered']
+}

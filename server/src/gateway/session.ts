@@ -1,0 +1,227 @@
+import type { IConnectPacket, Packet } from 'mqtt-packet'
+import type { DeviceId, TenureId } from '../core/index.ts'
+import type { Model } from '../registry/index.ts'
+import { type Connection, hold, type PacketHandler } from './connection.ts'
+import { Deliveries } from './deliveries.ts'
+import type { CommandDelivery } from './face.ts'
+import { Ingest, type Publisher } from './ingest.ts'
+import type { Line } from './lines.ts'
+import { decodePuback, encodePublish } from './publish-codec.ts'
+import { encodeSuback, encodeUnsuback, parsePacket, pingresp } from './rare-packets.ts'
+import { type Refusal, reason } from './reason-codes.ts'
+import type { SessionContext } from './session-context.ts'
+import { Subscriptions } from './subscriptions.ts'
+import { type Topics, topicsOf } from './topics.ts'
+
+/** A device that is connected: what it may send, and what goes down to it. */
+export class Session implements PacketHandler, Publisher {
+  readonly deviceId: DeviceId
+  readonly model: Model
+  readonly topics: Topics
+  readonly connection: Connection
+  readonly context: SessionContext
+  readonly subscriptions: Subscriptions
+  /** The line of the present tenure; undefined while nobody holds the device. */
+  line: Line | undefined
+  /** The tenure that the device is in, from the moment that the change is known. */
+  tenureId: TenureId | undefined
+  /** MQTT 5 section 3.1.2.11.7: whether the device wants reason strings. */
+  readonly wantsReasons: boolean
+  readonly #maxPacketBytes: number
+  readonly #deliveries: Deliveries
+  readonly #ingest: Ingest
+  readonly #onEnd: (session: Session) => void
+
+  constructor(o: {
+    deviceId: DeviceId
+    model: Model
+    line: Line | undefined
+    connection: Connection
+    context: SessionContext
+    connect: IConnectPacket
+    onEnd: (session: Session) => void
+  }) {
+    const { connect, context, connection } = o
+    const { limits } = context
+    const properties = connect.properties ?? {}
+    this.deviceId = o.deviceId
+    this.model = o.model
+    this.line = o.line
+    this.tenureId = o.line?.tenure.tenureId
+    this.#onEnd = o.onEnd
+    this.connection = connection
+    this.context = context
+    this.topics = topicsOf(o.deviceId)
+    this.subscriptions = new Subscriptions(this.topics, limits.subscriptions)
+    this.wantsReasons = properties.requestProblemInformation !== false
+    this.#maxPacketBytes = properties.maximumPacketSize ?? Number.MAX_SAFE_INTEGER
+    this.#deliveries = new Deliveries({
+      capacity: limits.outgoingMessages,
+      receiveMaximum: Math.min(properties.receiveMaximum ?? 20, limits.outgoingMessages),
+      send: (payload, packetId) => this.#sendCommand(payload, 1, packetId),
+    })
+    this.#ingest = new Ingest(this)
+  }
+
+  /** Publishes that wait for the stream. */
+  get inFlight(): number {
+    return this.#ingest.inFlight
+  }
+
+  packet(): void {
+    const { reader } = this.connection
+    switch (reader.header >> 4) {
+      case 3:
+        this.#ingest.publish()
+        break
+      case 4:
+        this.#puback()
+        break
+      case 12:
+        if (reader.header === 0xc0 && reader.start === reader.end) this.connection.outgoing.send(pingresp)
+        else this.#malformed()
+        break
+      case 14:
+        this.connection.end()
+        break
+      default:
+        this.#rare()
+    }
+  }
+
+  closed(): void {
+    this.#deliveries.clear()
+    this.context.congested.delete(this.connection)
+    this.#onEnd(this)
+  }
+
+  close({ code, text }: Refusal): void {
+    this.connection.close(code, text)
+  }
+
+  deliver({ tenureId, commandId, payload }: CommandDelivery): boolean {
+    const { commands } = this.subscriptions
+    if (commands === undefined || this.line?.tenure.tenureId !== tenureId || !this.connection.open)
+      return false
+    // [MQTT-3.1.2-24] nothing larger than the device said it takes; the topic and headers are below 128 bytes.
+    if (payload.length + 128 > this.#maxPacketBytes) return false
+    if (commands === 1) return this.#deliveries.add(commandId, payload)
+    // Nothing tells that it arrived: it counts as delivered when its result comes.
+    this.#sendCommand(payload, 0, 0)
+    return true
+  }
+
+  /** For what the protocol has no answer to: 3.1.1, and QoS 0. */
+  sendError(topic: string, text: string): void {
+    if (this.subscriptions.errors === undefined) return
+    const payload = Buffer.from(JSON.stringify({ topic, reason: text }))
+    if (payload.length + 128 > this.#maxPacketBytes) return
+    const { connection } = this
+    connection.outgoing.send(encodePublish(connection.version, this.topics.errors, 0, 0, payload))
+  }
+
+  /** The first claim: the session goes on in the new tenure. Nothing is read until its line is open. */
+  enteringTenure(tenureId: TenureId): void {
+    this.tenureId = tenureId
+    this.connection.hold(hold.tenure)
+  }
+
+  enteredTenure(line: Line): void {
+    this.line = line
+    this.connection.lift(hold.tenure)
+    if (this.connection.open && this.subscriptions.commands !== undefined) this.#ready()
+  }
+
+  /** Nothing of the old tenure goes out any more. */
+  leaveTenure(): void {
+    this.#deliveries.clear()
+    this.line = undefined
+  }
+
+  #ready(): void {
+    if (this.line) this.context.onDeviceReady(this.deviceId, this.line.tenure.tenureId)
+  }
+
+  #sendCommand(payload: Buffer, qos: 0 | 1, packetId: number): void {
+    const { connection } = this
+    connection.outgoing.send(encodePublish(connection.version, this.topics.commands, qos, packetId, payload))
+    this.context.counters.commandsSent += 1
+  }
+
+  #puback(): void {
+    const { reader, version } = this.connection
+    if (reader.header !== 0x40) {
+      this.#malformed()
+      return
+    }
+    const answer = decodePuback(reader.buffer, reader.start, reader.end, version)
+    if (answer < 0) {
+      this.#malformed()
+      return
+    }
+    const commandId = this.#deliveries.acknowledge(answer >> 8)
+    // A device that refuses a message has not taken the command.
+    if (commandId === undefined || (answer & 0xff) >= reason.unspecified || this.line === undefined) return
+    this.context.counters.commandsDelivered += 1
+    this.context.onCommandDelivered(commandId, this.deviceId, this.line.tenure.tenureId)
+  }
+
+  #rare(): void {
+    const { reader, version } = this.connection
+    const packet = parsePacket(reader.bytes(), version)
+    if (packet === undefined) {
+      this.#malformed()
+      return
+    }
+    if (packet.cmd === 'subscribe') {
+      this.#subscribe(packet)
+      return
+    }
+    if (packet.cmd === 'unsubscribe') {
+      this.#unsubscribe(packet)
+      return
+    }
+    // A second CONNECT [MQTT-3.1.0-2], AUTH without a method, and all that only a server or QoS 2 sends.
+    this.connection.close(reason.protocolError, 'this packet has no place here')
+  }
+
+  #subscribe(packet: Extract<Packet, { cmd: 'subscribe' }>): void {
+    const { connection, context, subscriptions } = this
+    const { messageId, properties } = packet
+    if (!messageId || messageId < 1 || packet.subscriptions.length === 0) {
+      this.#malformed()
+      return
+    }
+    if (properties?.subscriptionIdentifier !== undefined) {
+      connection.close(reason.subscriptionIdentifiersNotSupported, 'subscription identifiers are not offered')
+      return
+    }
+    if (packet.subscriptions.length > context.limits.subscriptions) {
+      connection.close(reason.quotaExceeded, 'too many topic filters in one packet')
+      return
+    }
+    const readyBefore = subscriptions.commands !== undefined
+    const answers = packet.subscriptions.map((subscription) => subscriptions.add(subscription))
+    const granted = answers.map((answer) =>
+      typeof answer === 'number' ? answer : connection.version === 5 ? answer.code : 0x80,
+    )
+    const refusal = answers.find((answer) => typeof answer !== 'number')
+    connection.outgoing.send(
+      encodeSuback(connection.version, messageId, granted, this.wantsReasons ? refusal?.text : undefined),
+    )
+    if (!readyBefore && subscriptions.commands !== undefined) this.#ready()
+  }
+
+  #unsubscribe({ messageId, unsubscriptions }: Extract<Packet, { cmd: 'unsubscribe' }>): void {
+    if (!messageId || messageId < 1 || unsubscriptions.length === 0) {
+      this.#malformed()
+      return
+    }
+    const codes = unsubscriptions.map((filter) => this.subscriptions.remove(filter))
+    this.connection.outgoing.send(encodeUnsuback(this.connection.version, messageId, codes))
+  }
+
+  #malformed(): void {
+    this.connection.close(reason.malformedPacket, 'a packet is malformed')
+  }
+}
