@@ -98,7 +98,7 @@ function sendProblem(reply: FastifyReply, error: AppError, instance?: string): F
 }
 
 function challengeFor(request: FastifyRequest): string {
-  const algorithms = 'algs="ES256 EdDSA"'
+  const algorithms = 'algs="ES256 EdDSA Ed25519"'
   return request.headers.authorization ? `DPoP error="invalid_token", ${algorithms}` : `DPoP ${algorithms}`
 }
 

@@ -1,0 +1,208 @@
+import { readFile } from 'node:fs/promises'
+import mqtt, { type MqttClient } from 'mqtt'
+import { type Api, type ApiLimits, createApi } from '../../src/api/index.ts'
+import { type Client, createClient, memorySessionStore } from '../../src/client/index.ts'
+import { type Clock, type Log, Personal, Secret, silentLog, systemClock } from '../../src/core/index.ts'
+import { createGateway, type Gateway, gatewayMigrations } from '../../src/gateway/index.ts'
+import { createHome, type Home, homeMigrations } from '../../src/home/index.ts'
+import { createIdentity, type Identity, identityMigrations } from '../../src/identity/index.ts'
+import { createKeys, type Keys, keysMigrations, memoryKeyProvider } from '../../src/keys/index.ts'
+import {
+  createRegistry,
+  type ProvisionedDevice,
+  type Registry,
+  registryMigrations,
+} from '../../src/registry/index.ts'
+import { createStream, type Stream, streamMigrations } from '../../src/stream/index.ts'
+import { createVault, type Vault, vaultMigrations } from '../../src/vault/index.ts'
+import { createTestDatabase } from './database.ts'
+
+/** The rooms as `main` joins them, on one database of their own and on free ports of 127.0.0.1. */
+export interface Rooms {
+  database: Awaited<ReturnType<typeof createTestDatabase>>
+  keys: Keys
+  vault: Vault
+  identity: Identity
+  registry: Registry
+  stream: Stream
+  home: Home
+  gateway: Gateway
+  api: Api
+  url: string
+  opsUrl: string
+  mqttUrl: string
+  close(): Promise<void>
+}
+
+export interface RoomsOptions {
+  clock?: Clock
+  log?: Log
+  limits?: Partial<ApiLimits>
+  /** Puts something else in a room's place, e.g. one that fails. */
+  replace?: (rooms: { home: Home; registry: Registry }) => { home?: Home; registry?: Registry }
+}
+
+/** Many people sign up and in from the tests' one address. */
+const roomy = { burst: 10_000, everySeconds: 1 }
+
+export async function startRooms({
+  clock = systemClock,
+  log = silentLog,
+  limits = {},
+  replace,
+}: RoomsOptions = {}): Promise<Rooms> {
+  const database = await createTestDatabase([
+    keysMigrations,
+    vaultMigrations,
+    identityMigrations,
+    registryMigrations,
+    streamMigrations,
+    homeMigrations,
+    gatewayMigrations,
+  ])
+  const common = { database, clock, log }
+  const keys = createKeys({ ...common, provider: memoryKeyProvider() })
+  await keys.start()
+  const vault = createVault({ ...common, keys })
+  let url = ''
+  const identity = createIdentity({
+    ...common,
+    keys,
+    vault,
+    issuer: () => url,
+    limits: {
+      signInPerAddress: roomy,
+      signUpPerAddress: roomy,
+      enrolmentPerAddress: roomy,
+      signUpAnswerMs: 1,
+    },
+  })
+  let gateway: Gateway | undefined
+  const registry = createRegistry({
+    ...common,
+    keys,
+    isOnline: (id) => gateway?.isOnline(id) ?? false,
+  })
+  const stream = createStream({ ...common, keys })
+  const home = createHome({
+    ...common,
+    keys,
+    registry,
+    stream,
+    deliver: (command) => gateway?.deliver(command) ?? false,
+  })
+  await registry.start()
+  await stream.start()
+  await home.start()
+  gateway = createGateway({
+    ...common,
+    registry,
+    stream,
+    resendSecret: keys.purpose('gateway').deriveSecret('resends'),
+    plain: { host: '127.0.0.1', port: 0 },
+    onDeviceReady: (deviceId, tenureId) => home.deviceReady(deviceId, tenureId),
+    onCommandDelivered: (commandId, deviceId, tenureId) =>
+      home.commandDelivered(commandId, deviceId, tenureId),
+  })
+  const { plainPort } = await gateway.start()
+  const api = createApi({
+    identity,
+    vault,
+    registry,
+    home,
+    ...replace?.({ home, registry }),
+    clock,
+    log,
+    listen: { host: '127.0.0.1', port: 0 },
+    ops: { host: '127.0.0.1', port: 0 },
+    ready: () => true,
+    stats: () => ({ ...stream.stats(), ...home.stats(), ...gateway?.stats() }),
+    limits: { signUpsPer10MinutesPerAddress: 10_000, signInsPerMinutePerAddress: 10_000, ...limits },
+  })
+  const opened = await api.start()
+  url = opened.url
+  await identity.start()
+  return {
+    database,
+    keys,
+    vault,
+    identity,
+    registry,
+    stream,
+    home,
+    gateway,
+    api,
+    url,
+    opsUrl: opened.opsUrl ?? '',
+    mqttUrl: `mqtt://127.0.0.1:${plainPort}`,
+    async close() {
+      await api.close()
+      await gateway.close()
+      await identity.close()
+      await home.close()
+      await stream.close()
+      await registry.close()
+      await keys.close()
+      await database.drop()
+    },
+  }
+}
+
+const PASSWORD = 'correct horse battery staple'
+let people = 0
+
+/** A new customer, signed up and signed in over HTTP. */
+export async function newCustomer({ url }: Pick<Rooms, 'url'>): Promise<Client> {
+  people += 1
+  const email = new Personal(`customer-${people}@example.org`)
+  const password = new Secret(PASSWORD)
+  const client = createClient({ baseUrl: url, store: memorySessionStore() })
+  await client.signUp({ email, name: new Personal('Ada'), password })
+  await client.signIn({ clientId: 'hearthlock-cli', email, password })
+  return client
+}
+
+/** The installation's one first operator, with every role. */
+export async function newOperator({ url, identity }: Pick<Rooms, 'url' | 'identity'>): Promise<Client> {
+  const code = await identity.operatorEnrolment()
+  if (!code) throw new Error('there is an operator already')
+  const email = new Personal('operator@maker.example')
+  const password = new Secret(PASSWORD)
+  const client = createClient({ baseUrl: url, store: memorySessionStore() })
+  await client.enrolOperator({ code, email, name: new Personal('Olga'), password })
+  await client.signIn({ clientId: 'hearthlock-operator-cli', email, password })
+  return client
+}
+
+/** One of the shipped models, such as `hearth-lock`. */
+export async function readModel(name: string): Promise<Record<string, unknown> & { name: string }> {
+  const file = new URL(`../../models/${name}.json`, import.meta.url)
+  return JSON.parse(await readFile(file, 'utf8'))
+}
+
+/** A device of a shipped model, straight from the registry, with a password for MQTT. */
+export async function provisionDevice(
+  { registry }: Pick<Rooms, 'registry'>,
+  modelName: string,
+): Promise<ProvisionedDevice> {
+  const model =
+    (await registry.modelByName(modelName)) ??
+    (await registry.addModel((await readModel(modelName)) as never))
+  const [device] = await registry.provision({ modelId: model.id, count: 1 }, { withPassword: true })
+  if (!device) throw new Error('no device was provisioned')
+  return device
+}
+
+/** The device's own MQTT client, connected. */
+export async function connectDevice(
+  { mqttUrl }: Pick<Rooms, 'mqttUrl'>,
+  { deviceId, password }: ProvisionedDevice,
+): Promise<MqttClient> {
+  return await mqtt.connectAsync(mqttUrl, {
+    protocolVersion: 5,
+    clientId: deviceId,
+    username: deviceId,
+    password: password?.reveal() ?? '',
+    reconnectPeriod: 0,
+  })
+}
