@@ -102,7 +102,8 @@ async function isAlive({ pid, started }: Holder): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
   }
   const now = await processStart(pid)
-  return now === started
+  // Where the system hides others' processes, a living one has no start time to compare.
+  return now === started || now === ''
 }
 
 /** Boot and start time of a process on Linux (proc(5), `stat`, field 22); elsewhere the empty string. */

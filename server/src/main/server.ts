@@ -133,6 +133,7 @@ async function startRooms(
       privateKeyPem: tlsIdentity.privateKeyPem,
       authorityPem: registry.authorityCertificate(),
     },
+    resendSecret: keys.purpose('gateway.resend').deriveSecret('message-key'),
     ...(config.mqtt.plain ? { plain: config.mqtt.plain } : {}),
     onDeviceReady: (deviceId, tenureId) => home.deviceReady(deviceId, tenureId),
     onCommandDelivered: (commandId, deviceId, tenureId) =>
