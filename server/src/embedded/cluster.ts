@@ -20,7 +20,13 @@ export async function ensureCluster(options: {
   onProgress: (what: string) => void
 }): Promise<void> {
   const { clusterDir, binaries, user } = options
-  if (await stat(clusterDir).catch(() => undefined)) {
+  const found = await stat(clusterDir).catch(() => undefined)
+  if (found) {
+    if (!user && found.uid !== process.getuid?.()) {
+      throw new AppError('start_refused', {
+        message: `The database in ${clusterDir} belongs to another user. Start Hearthlock as the user who made it.`,
+      })
+    }
     await checkVersion(clusterDir, binaries.major)
     await handOver(clusterDir, user)
     return

@@ -131,6 +131,14 @@ describe('access', () => {
     expect(statSync(host).mode & 0o777).toBe(0o700)
   })
 
+  it("of PostgreSQL's own user through a closed directory is refused by name, where we are root", async () => {
+    const parent = await temporaryDataDir()
+    chmodSync(parent, 0o700)
+    const started = embeddedOn(join(parent, 'data')).start()
+    if (process.getuid?.() === 0) await expect(started).rejects.toThrow(`can not get through ${parent}`)
+    else await expect(started).resolves.toBeDefined()
+  })
+
   it('works where the path of the data directory is too long for a socket, and cleans up after it', async () => {
     const parent = await temporaryDataDir()
     chmodSync(parent, 0o711)

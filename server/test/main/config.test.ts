@@ -1,8 +1,8 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { type AppError, isAppError } from '../../src/core/index.ts'
 import { type ConfigFlags, readConfig } from '../../src/main/config.ts'
 
@@ -20,6 +20,7 @@ function refusal(env: Record<string, string>, flags: ConfigFlags = {}): AppError
 
 function pemFiles() {
   const folder = mkdtempSync(join(tmpdir(), 'hearthlock-config-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   const cert = join(folder, 'cert.pem')
   const key = join(folder, 'key.pem')
   writeFileSync(cert, '-----BEGIN CERTIFICATE-----\nx\n')

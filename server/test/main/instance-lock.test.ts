@@ -1,13 +1,17 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { isAppError } from '../../src/core/index.ts'
 import { lockDataDirectory } from '../../src/main/instance-lock.ts'
 
-const freshDir = () => join(mkdtempSync(join(tmpdir(), 'hearthlock-lock-')), 'data')
+function freshDir(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'hearthlock-lock-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return join(folder, 'data')
+}
 const moduleUrl = new URL('../../src/main/instance-lock.ts', import.meta.url).href
 
 /** A process that takes the lock, says so, and keeps it until it is killed. */
