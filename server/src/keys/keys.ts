@@ -56,7 +56,7 @@ export interface Keys {
   create(tx: Tx, o: { kind: KeyKind; subject: string; wrappedBy?: KeyId | undefined }): Promise<KeyId>
   /**
    * The handle may be kept: it follows rotations, and refuses with `not_found` once the key is destroyed.
-   * @param tx reads within this transaction what is not yet cached
+   * @param tx reads within this transaction what is not yet cached; do not keep that handle beyond it
    * @throws AppError not_found when the key is unknown or destroyed; integrity_failed when its row was tampered with
    */
   open(id: KeyId, tx?: Tx): Promise<SealingKey>
@@ -135,21 +135,25 @@ export function createKeys(options: KeysOptions): Keys {
     }
     const raws: [number, Buffer][] = []
     for (const version of versions) raws.push([version.version, await unwrap(version, tx)])
-    return hold(id, raws)
+    return tx ? fill(new StoredKey(new KeyMaterial(), nonces), raws) : hold(id, raws)
   }
 
   function hold(id: KeyId, raws: [number, Buffer][]): StoredKey {
     const live = openKeys.live(id)
-    const key = live ?? new StoredKey(new KeyMaterial(), nonces)
-    for (const [version, raw] of raws) key.material.add(version, raw)
+    const key = fill(live ?? new StoredKey(new KeyMaterial(), nonces), raws)
     if (!live) openKeys.hold(id, key)
+    return key
+  }
+
+  function fill(key: StoredKey, raws: [number, Buffer][]): StoredKey {
+    for (const [version, raw] of raws) key.material.add(version, raw)
     return key
   }
 
   async function openStored(id: KeyId, tx?: Tx): Promise<StoredKey> {
     const cached = openKeys.cached(id)
     if (cached) return cached
-    // What a transaction sees may be rolled back: not for the cache.
+    // What a transaction sees may be rolled back: a handle of its own, that nobody shares.
     if (tx) return toHandle(id, await readVersions(tx, id), tx)
     const begun = opening.get(id)
     if (begun !== undefined) return begun
@@ -229,8 +233,9 @@ export function createKeys(options: KeysOptions): Keys {
     },
 
     async rotate(tx, id) {
-      const versions = await lockVersions(tx, id)
-      const newest = versions[0]
+      await lockVersions(tx, id)
+      // Read anew: a rotation that this one waited for has added a row that the locking read could not see.
+      const [newest] = await readVersions(tx, id)
       if (!newest?.wrapped) throw new AppError('not_found')
       const { kind, subject, wrapped_by } = newest
       const next = { id, version: newest.version + 1, kind, subject, wrapped_by }
