@@ -117,14 +117,13 @@ describe('a request is refused', () => {
   })
 
   it.each([
-    '',
-    'a.b',
-    'a.b.c',
-    'e30.e30',
-    'bnVsbA.e30.AA',
-    'W10.W10.AA',
-    `${'e30.'.repeat(2)}${'A'.repeat(5000)}`,
-  ])('with what is not a JWT: %s (4.3 (2))', async (dpop) => {
+    ['nothing', ''],
+    ['two parts', 'a.b'],
+    ['no JSON', 'a.b.c'],
+    ['null', 'bnVsbA.e30.AA'],
+    ['a list', 'W10.W10.AA'],
+    ['too much', `e30.e30.${'A'.repeat(5000)}`],
+  ])('with what is not a JWT: %s (4.3 (2))', async (_what, dpop) => {
     await expectRefused(request({}, { dpop }), /4\.3 \(2\)/)
   })
 

@@ -1,0 +1,250 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { Personal, Secret } from '../../src/core/index.ts'
+import type { IdentityOptions } from '../../src/identity/index.ts'
+import { ada, type Setup, setUp } from './support/setup.ts'
+import { UserAgent } from './support/user-agent.ts'
+
+let s: Setup
+afterEach(() => s.close())
+
+const email = ada.email.reveal()
+const password = ada.password.reveal()
+const stranger = 'nobody@example.org'
+const hashes = () => s.identity.stats().identity_passwords_hashed as number
+
+async function attempt(
+  address: string,
+  secret: string,
+  clientId?: string,
+): Promise<{ status: number; body: unknown }> {
+  const agent = new UserAgent(s.url, clientId)
+  const answer = await agent.answer(await agent.begin(), address, secret)
+  return { status: answer.status, body: await answer.json() }
+}
+
+describe('whether an account exists', () => {
+  it('is not told by signing in: the same answer and the same work', async () => {
+    s = await setUp()
+    await s.identity.signUp(ada)
+    const before = hashes()
+    const wrong = await attempt(email, 'not the password')
+    const between = hashes()
+    const unknown = await attempt(stranger, 'not the password')
+    expect(wrong).toEqual(unknown)
+    expect(wrong.status).toBe(401)
+    expect([between - before, hashes() - between]).toEqual([1, 1])
+    const noAddress = await attempt('no address', 'not the password')
+    expect(noAddress).toEqual(unknown)
+  })
+
+  it('is not told by signing up: the same answer and the same work, and the account stays as it was', async () => {
+    s = await setUp()
+    expect(await s.identity.signUp(ada)).toBeUndefined()
+    expect(hashes()).toBe(1)
+    const again = {
+      ...ada,
+      email: new Personal('ADA@Example.org '),
+      password: new Secret('another password'),
+    }
+    expect(await s.identity.signUp(again)).toBeUndefined()
+    expect(hashes()).toBe(2)
+    expect((await attempt(email, 'another password')).status).toBe(401)
+    expect((await attempt(email, password)).status).toBe(200)
+    const { rows } = await s.database.pool.query('select 1 from identity.account')
+    expect(rows).toHaveLength(1)
+  })
+
+  it('is not told by the limits', async () => {
+    s = await setUp({ limits: { signInPerAccount: { burst: 2, everySeconds: 60 } } })
+    await s.identity.signUp(ada)
+    for (const address of [email, stranger]) {
+      expect((await attempt(address, 'wrong')).status).toBe(401)
+      expect((await attempt(address, 'wrong')).status).toBe(401)
+      const limited = await attempt(address, 'wrong')
+      expect(limited).toMatchObject({ status: 429, body: { code: 'rate_limited' } })
+    }
+  })
+
+  it('is not told by the moment of the answer to a sign-up', async () => {
+    const answerMs = 150
+    s = await setUp({ limits: { signUpAnswerMs: answerMs } })
+    for (let i = 0; i < 2; i++) {
+      const startedMs = performance.now()
+      await s.identity.signUp(ada)
+      // Timers may fire a little early; what matters is that no answer leaves before the step.
+      expect(performance.now() - startedMs).toBeGreaterThan(answerMs - 5)
+    }
+  })
+})
+
+describe('limits', () => {
+  const few = { burst: 2, everySeconds: 60 }
+  const setUpWith = async (limits: IdentityOptions['limits']) => {
+    s = await setUp({ limits })
+    await s.identity.signUp(ada)
+  }
+
+  it('stop guessing at one account, say when to go on, and then let go on', async () => {
+    await setUpWith({ signInPerAccount: few })
+    const agent = new UserAgent(s.url)
+    const interaction = await agent.begin()
+    for (let i = 0; i < 2; i++) await agent.answer(interaction, email, 'wrong')
+    const limited = await agent.answer(interaction, email, password)
+    expect(limited.status).toBe(429)
+    expect(Number(limited.headers.get('retry-after'))).toBeGreaterThan(50)
+    s.clock.advance(60)
+    expect((await agent.answer(interaction, email, password)).status).toBe(200)
+  })
+
+  it('count wrong passwords only', async () => {
+    await setUpWith({ signInPerAccount: few })
+    for (let i = 0; i < 5; i++) expect((await attempt(email, password)).status).toBe(200)
+  })
+
+  it('stop one address from trying many accounts', async () => {
+    await setUpWith({ signInPerAddress: few })
+    await attempt('one@example.org', 'wrong')
+    await attempt('two@example.org', 'wrong')
+    const before = hashes()
+    expect((await attempt(email, password)).status).toBe(429)
+    expect(hashes()).toBe(before)
+  })
+
+  it('stop sign-ups from one address, and for one account', async () => {
+    s = await setUp({ limits: { signUpPerAddress: few } })
+    const from = (remoteAddress: string, name: string) =>
+      s.identity.signUp({ ...ada, email: new Personal(`${name}@example.org`), remoteAddress })
+    await from('2001:db8:1:2::1', 'one')
+    await from('2001:db8:1:2:ffff::2', 'two')
+    await expect(from('2001:db8:1:2::3', 'three')).rejects.toMatchObject({ code: 'rate_limited' })
+    await expect(from('2001:db8:1:3::3', 'three')).resolves.toBeUndefined()
+    await s.close()
+    s = await setUp({ limits: { signUpPerAccount: few } })
+    await s.identity.signUp(ada)
+    await s.identity.signUp(ada)
+    await expect(s.identity.signUp(ada)).rejects.toMatchObject({ code: 'rate_limited' })
+  })
+
+  it('refuse at once when the line for hashing is full', async () => {
+    await setUpWith({ hashesAtOnce: 1, hashesInLine: 1 })
+    const answers = await Promise.all(Array.from({ length: 6 }, () => attempt(email, password)))
+    const statuses = answers.map(({ status }) => status)
+    expect(statuses).toContain(200)
+    expect(statuses.every((status) => status === 200 || status === 503)).toBe(true)
+  })
+})
+
+describe('a password due for renewal', () => {
+  it('is sealed anew when it was right', async () => {
+    s = await setUp()
+    await s.identity.signUp(ada)
+    const stored = async () =>
+      (
+        await s.database.pool.query<{ sealed_password: Buffer }>(
+          'select sealed_password from identity.account',
+        )
+      ).rows[0]?.sealed_password as Buffer
+    const before = await stored()
+    await attempt(email, password)
+    expect((await stored()).equals(before)).toBe(true)
+    const { createSignIn } = await import('../../src/identity/sign-in.ts')
+    const { createPasswords } = await import('../../src/identity/passwords.ts')
+    const { createAccounts } = await import('../../src/identity/accounts.ts')
+    const none = () => {}
+    const limits = { spendForAddress: none, spendForAccount: none, giveBackForAccount: none, refused: 0 }
+    const dearer = createSignIn({
+      vault: s.vault,
+      accounts: createAccounts({ database: s.database }),
+      passwords: createPasswords({
+        keys: s.keys,
+        hashesAtOnce: 1,
+        hashesInLine: 1,
+        cost: { memoryKib: 128, passes: 1, lanes: 1 },
+      }),
+      limits,
+    })
+    await dearer({ kind: 'customer', email: ada.email, password: ada.password, remoteAddress: undefined })
+    expect((await stored()).equals(before)).toBe(false)
+    expect((await attempt(email, password)).status).toBe(200)
+  })
+})
+
+describe('the first operator', () => {
+  const grace = {
+    email: new Personal('grace@example.org'),
+    name: new Personal('Grace'),
+    password: new Secret('seven nanoseconds'),
+  }
+
+  it('enrols with the code, gets every role, and signs in through the operators client only', async () => {
+    s = await setUp()
+    const code = (await s.identity.operatorEnrolment()) as Secret
+    expect(code.reveal()).toMatch(/^([0-9A-HJKMNP-TV-Z]{5}-){4}[0-9A-HJKMNP-TV-Z]{5}$/)
+    await s.identity.enrolOperator({ ...grace, code: new Secret(` ${code.reveal().toLowerCase()} `) })
+    const agent = new UserAgent(s.url, 'hearthlock-operator-cli')
+    const { access_token } = await agent.signIn('grace@example.org', 'seven nanoseconds')
+    expect(await s.identity.authenticate(await agent.request(access_token))).toMatchObject({
+      kind: 'operator',
+      roles: ['engineer', 'analyst', 'support', 'security'],
+    })
+    expect((await attempt('grace@example.org', 'seven nanoseconds')).status).toBe(401)
+  })
+
+  it('is the only one: no second code, no second use, also not at the same moment', async () => {
+    s = await setUp()
+    const code = (await s.identity.operatorEnrolment()) as Secret
+    const people = [grace, { ...grace, email: new Personal('joan@example.org') }]
+    const outcomes = await Promise.allSettled(people.map((who) => s.identity.enrolOperator({ ...who, code })))
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    expect(await s.identity.operatorEnrolment()).toBeUndefined()
+    const late = { ...grace, email: new Personal('late@example.org'), code }
+    await expect(s.identity.enrolOperator(late)).rejects.toMatchObject({ code: 'sign_in_refused' })
+  })
+
+  it('needs the right code', async () => {
+    s = await setUp()
+    await s.identity.operatorEnrolment()
+    const code = new Secret('00000-00000-00000-00000-00000')
+    await expect(s.identity.enrolOperator({ ...grace, code })).rejects.toMatchObject({
+      code: 'sign_in_refused',
+    })
+    expect(hashes()).toBe(0)
+  })
+
+  it('needs it within an hour, and the last one given', async () => {
+    s = await setUp()
+    const first = (await s.identity.operatorEnrolment()) as Secret
+    const second = (await s.identity.operatorEnrolment()) as Secret
+    await expect(s.identity.enrolOperator({ ...grace, code: first })).rejects.toThrow('enrolment code')
+    s.clock.advance(60 * 60)
+    await expect(s.identity.enrolOperator({ ...grace, code: second })).rejects.toThrow('enrolment code')
+  })
+
+  it('keeps the code when the password was not good enough', async () => {
+    s = await setUp()
+    const code = (await s.identity.operatorEnrolment()) as Secret
+    const weak = { ...grace, password: new Secret('short'), code }
+    await expect(s.identity.enrolOperator(weak)).rejects.toMatchObject({ code: 'invalid_request' })
+    await expect(s.identity.enrolOperator({ ...grace, code })).resolves.toBeUndefined()
+  })
+
+  it('can not be guessed at without end', async () => {
+    s = await setUp({ limits: { enrolmentPerAddress: { burst: 2, everySeconds: 60 } } })
+    const guess = { ...grace, code: new Secret('00000'), remoteAddress: '192.0.2.1' }
+    for (let i = 0; i < 2; i++)
+      await expect(s.identity.enrolOperator(guess)).rejects.toThrow('enrolment code')
+    await expect(s.identity.enrolOperator(guess)).rejects.toMatchObject({ code: 'rate_limited' })
+  })
+})
+
+describe('an account that is gone', () => {
+  it('can neither use its access token nor refresh it', async () => {
+    s = await setUp()
+    await s.identity.signUp(ada)
+    const agent = new UserAgent(s.url)
+    const tokens = await agent.signIn(email, password)
+    await s.database.pool.query('delete from identity.account')
+    await expect(s.identity.authenticate(await agent.request(tokens.access_token))).rejects.toThrow('Sign in')
+    expect((await agent.refresh(tokens.refresh_token)).status).toBe(400)
+  })
+})
