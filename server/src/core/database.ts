@@ -27,6 +27,10 @@ export function openDatabase({ connection, maxConnections = 12, log }: DatabaseO
   const pool = new pg.Pool({ application_name: 'hearthlock', ...connection, max: maxConnections })
   // An idle connection that breaks (server restart) is replaced at next use; without a listener it would end the process.
   pool.on('error', (error) => log.warn('an idle database connection broke', { error }))
+  // The same for one in use: the query or the next one rejects, which is where it is handled.
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log.warn('a database connection broke', { error }))
+  })
   const queries = new Kysely<object>({ dialect: new PostgresDialect({ pool }) })
   return {
     queries,
