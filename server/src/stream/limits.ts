@@ -1,7 +1,7 @@
 import type { StreamLimits } from './face.ts'
 
 export const defaultLimits: StreamLimits = {
-  batchRecords: 2_000,
+  batchRecords: 250,
   batchBytes: 4 << 20,
   highWaterRecords: 20_000,
   highWaterBytes: 16 << 20,

@@ -13,8 +13,8 @@ function placeOf(r: Identity): string {
 
 export function sealRecord(key: SealingKey, r: Identity, receivedAtMs: number, payload: Buffer): Buffer {
   const plain = Buffer.allocUnsafe(TIME_BYTES + payload.length)
-  plain.writeUInt16BE(0, 0)
-  plain.writeUIntBE(receivedAtMs, 2, 6)
+  plain.writeUInt32BE(Math.floor(receivedAtMs / 2 ** 32), 0)
+  plain.writeUInt32BE(receivedAtMs % 2 ** 32, 4)
   payload.copy(plain, TIME_BYTES)
   return key.seal(placeOf(r), plain)
 }
@@ -28,7 +28,10 @@ export function openRecord(
   r: Identity & Pick<StreamRecord, 'sealed'>,
 ): { receivedAtMs: number; payload: Buffer } {
   const plain = key.unseal(placeOf(r), r.sealed)
-  return { receivedAtMs: plain.readUIntBE(2, 6), payload: plain.subarray(TIME_BYTES) }
+  return {
+    receivedAtMs: plain.readUInt32BE(0) * 2 ** 32 + plain.readUInt32BE(4),
+    payload: plain.subarray(TIME_BYTES),
+  }
 }
 
 /** 16 bytes that name a path within one tenure, and tell a stranger nothing about which path it is. */
