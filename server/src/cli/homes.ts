@@ -78,7 +78,7 @@ export function addHomeCommands(program: Command, context: CliContext): void {
       for (const { householdId, name } of chosen) {
         for (const device of await listDevices(client, householdId)) rows.push(deviceRow(name, device))
       }
-      table(terminal, ['HOME', 'DEVICE', 'MODEL', 'ONLINE', 'STATE', 'ID'], rows)
+      table(terminal, ['HOME', 'DEVICE', 'MODEL', 'ONLINE', 'ID', 'STATE'], rows)
     })
 
   program
@@ -117,7 +117,7 @@ function deviceRow(home: string, device: DeviceShape): string[] {
     device.nickname ?? '–',
     device.model.name,
     device.online ? 'yes' : 'no',
-    state,
     device.deviceId,
+    state,
   ]
 }

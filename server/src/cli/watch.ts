@@ -73,7 +73,7 @@ function parseLimit(text: string): number {
 }
 
 function line(at: string, device: string, kind: string, payload: unknown): string {
-  const time = at.slice(11, 19)
+  const time = new Date(at).toLocaleTimeString('en-GB')
   return `${time}  ${device.padEnd(14)}  ${kind.padEnd(12)}  ${describe(payload)}`
 }
 

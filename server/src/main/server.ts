@@ -218,9 +218,9 @@ async function connectionOf(
     log,
     onProgress,
   })
-  const connection = await embedded.start()
+  // Before the start: a start that is broken off must end the database it had begun.
   closers.push(() => embedded.close())
-  return connection
+  return await embedded.start()
 }
 
 async function holdsCluster(dataDir: string): Promise<boolean> {
