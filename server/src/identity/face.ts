@@ -81,6 +81,8 @@ export interface Allowance {
 }
 
 export interface IdentityLimits {
+  /** Authorization requests: each leaves a row for a quarter of an hour. */
+  beginPerAddress: Allowance
   signInPerAccount: Allowance
   signInPerAddress: Allowance
   signUpPerAccount: Allowance

@@ -17,6 +17,7 @@ import { createSignUp } from './sign-up.ts'
 import { loadSigningKey } from './signing-key.ts'
 
 const defaultLimits: IdentityLimits = {
+  beginPerAddress: { burst: 200, everySeconds: 1 },
   signInPerAccount: { burst: 10, everySeconds: 60 },
   signInPerAddress: { burst: 100, everySeconds: 2 },
   signUpPerAccount: { burst: 5, everySeconds: 300 },
@@ -33,6 +34,7 @@ const SWEEP_EVERY_MS = 60_000
 interface Started {
   issuer: string
   provider: Provider
+  callback: ReturnType<Provider['callback']>
   interaction: ReturnType<typeof createInteraction>
 }
 
@@ -70,7 +72,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     if (!signingKey) throw new AppError('unavailable', { detail: 'identity has not started' })
     const provider = createProvider({ issuer: issuer(), artifacts, accounts, keys, signingKey, log })
     const interaction = createInteraction({ provider, signIn, issuer: issuer(), remoteAddress, log })
-    started = { issuer: issuer(), provider, interaction }
+    started = { issuer: issuer(), provider, callback: provider.callback(), interaction }
     return started
   }
 
@@ -110,9 +112,10 @@ export function createIdentity(options: IdentityOptions): Identity {
       await sweeping
     },
     handleOAuth: createOAuthHandler({
-      provider: () => running().provider,
+      provider: () => running().callback,
       interaction: () => running().interaction,
       issuer,
+      spendToBegin: (req) => rateLimits.spendForAddress('begin', remoteAddress(req)),
       log,
     }),
     async authenticate(request) {

@@ -1,15 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
-import {
-  type AccountId,
-  AppError,
-  type ErrorCode,
-  isAppError,
-  type Log,
-  Personal,
-  Secret,
-} from '../core/index.ts'
+import { type AccountId, AppError, type Log, Personal, Secret } from '../core/index.ts'
+import { type Refusal, refusalOf, sendJson, sendPage, sendRefusal, wantsJson } from './answers.ts'
 import { clientOf } from './clients.ts'
 import { readCredentials } from './credentials-body.ts'
 import { errorPage, type Page, signInPage } from './page.ts'
@@ -25,14 +18,6 @@ export interface InteractionOptions {
 
 type Details = Awaited<ReturnType<Provider['interactionDetails']>>
 
-const statuses: Partial<Record<ErrorCode, number>> = {
-  invalid_request: 400,
-  sign_in_refused: 401,
-  too_large: 413,
-  rate_limited: 429,
-  unavailable: 503,
-}
-
 /**
  * GET and POST /oauth/interaction/:uid, where a person proves who they are. One address for people (an HTML form)
  * and for first-party programs (`Accept: application/json`).
@@ -44,7 +29,10 @@ export function createInteraction(o: InteractionOptions) {
     let email: string | undefined
     try {
       details = await pending(o.provider, req, res, uid)
-      if (req.method === 'GET') return sendForm(res, details, {})
+      if (req.method === 'GET') {
+        sendPage(res, formPage(details, {}))
+        return
+      }
       checkOrigin(req, o.issuer)
       const credentials = await readCredentials(req)
       email = credentials.email
@@ -56,13 +44,12 @@ export function createInteraction(o: InteractionOptions) {
       })
       await finish(o.provider, req, res, details, accountId, json)
     } catch (caught) {
-      const error = asAppError(caught)
-      if (!statuses[error.code]) o.log.error('a sign-in failed', { error: caught })
-      res.statusCode = statuses[error.code] ?? 500
-      if (error.retryAfterSeconds) res.setHeader('retry-after', String(error.retryAfterSeconds))
-      if (json) sendProblem(res, error)
-      else if (details && statuses[error.code]) sendForm(res, details, { email, problem: problemText(error) })
-      else sendPage(res, errorPage(statuses[error.code] ? 'expired' : 'failed'))
+      const refusal = refusalOf(caught)
+      if (!refusal.code) o.log.error('a sign-in failed', { error: caught })
+      const shown = { email, problem: problemText(refusal) }
+      const page =
+        details && refusal.code ? formPage(details, shown) : errorPage(refusal.code ? 'expired' : 'failed')
+      sendRefusal(res, refusal, json ? undefined : page)
     }
   }
 }
@@ -115,70 +102,29 @@ async function finish(
   }
   const result = { login: { accountId, amr: ['pwd'], remember: false } }
   const redirectTo = await provider.interactionResult(req, res, result, { mergeWithLastSubmission: false })
-  res.setHeader('cache-control', 'no-store')
   if (json) {
-    res.statusCode = 200
-    res.setHeader('content-type', 'application/json')
-    res.end(JSON.stringify({ redirectTo }))
-  } else {
-    res.statusCode = 303
-    res.setHeader('location', redirectTo)
-    res.end()
+    sendJson(res, { redirectTo })
+    return
   }
-}
-
-function sendForm(
-  res: ServerResponse,
-  details: Details,
-  shown: { email?: string | undefined; problem?: string },
-) {
-  sendPage(
-    res,
-    signInPage({
-      action: `/oauth/interaction/${details.uid}`,
-      clientTitle: clientOf(details.params.client_id)?.title ?? 'Hearthlock',
-      redirectOrigin: new URL(String(details.params.redirect_uri)).origin,
-      ...shown,
-    }),
-  )
-}
-
-function sendPage(res: ServerResponse, page: Page): void {
-  for (const [name, value] of Object.entries(page.headers)) res.setHeader(name, value)
-  res.end(page.html)
-}
-
-/** RFC 9457, as everywhere under /v1. */
-function sendProblem(res: ServerResponse, error: AppError): void {
-  res.setHeader('content-type', 'application/problem+json')
+  res.statusCode = 303
   res.setHeader('cache-control', 'no-store')
-  const { code, message: title } = error
-  res.end(JSON.stringify({ type: `urn:hearthlock:error:${code}`, title, status: res.statusCode, code }))
+  res.setHeader('location', redirectTo)
+  res.end()
 }
 
-function asAppError(caught: unknown): AppError {
-  if (isAppError(caught)) return caught
-  if (caught instanceof errors.SessionNotFound) {
-    return new AppError('invalid_request', {
-      message: 'This sign-in has expired. Start again.',
-      cause: caught,
-    })
-  }
-  return new AppError('integrity_failed', { message: 'Something went wrong.', cause: caught })
+function formPage(details: Details, shown: { email?: string | undefined; problem?: string }): Page {
+  return signInPage({
+    action: `/oauth/interaction/${details.uid}`,
+    clientTitle: clientOf(details.params.client_id)?.title ?? 'Hearthlock',
+    redirectOrigin: new URL(String(details.params.redirect_uri)).origin,
+    ...shown,
+  })
 }
 
-function problemText(error: AppError): string {
-  const wait = error.retryAfterSeconds
-  return wait ? `${error.message} You can try again in ${inWords(wait)}.` : error.message
-}
-
-function inWords(seconds: number): string {
-  return seconds < 90 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`
-}
-
-function wantsJson(req: IncomingMessage): boolean {
-  const accept = req.headers.accept ?? ''
-  return accept.includes('application/json') && !accept.includes('text/html')
+function problemText({ text, retryAfterSeconds }: Refusal): string {
+  if (!retryAfterSeconds) return text
+  const minutes = Math.ceil(retryAfterSeconds / 60)
+  return `${text} You can try again in ${retryAfterSeconds < 90 ? `${retryAfterSeconds} seconds` : `${minutes} minutes`}.`
 }
 
 function isJson(contentType: string | undefined): boolean {

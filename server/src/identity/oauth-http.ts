@@ -1,14 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type Provider from 'oidc-provider'
 import type { Log } from '../core/index.ts'
+import { refusalOf, sendRefusal, wantsJson } from './answers.ts'
+import { errorPage } from './page.ts'
 
 const INTERACTION = /^\/oauth\/interaction\/([\w-]{1,128})$/
 
 /** Sends each request below /oauth/ to the sign-in page or to the provider. */
 export function createOAuthHandler(o: {
-  provider: () => Provider
+  provider: () => (req: IncomingMessage, res: ServerResponse) => Promise<void>
   issuer: () => string
   interaction: () => (req: IncomingMessage, res: ServerResponse, uid: string) => Promise<void>
+  /** @throws AppError rate_limited */
+  spendToBegin: (req: IncomingMessage) => void
   log: Log
 }): (req: IncomingMessage, res: ServerResponse) => void {
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
@@ -19,14 +22,16 @@ export function createOAuthHandler(o: {
     if (uid !== undefined && (req.method === 'GET' || req.method === 'POST')) {
       await o.interaction()(req, res, uid)
     } else {
-      await o.provider().callback()(req, res)
+      if (path === '/oauth/auth') o.spendToBegin(req)
+      await o.provider()(req, res)
     }
   }
   return (req, res) => {
     handle(req, res).catch((error) => {
-      o.log.error('an OAuth request failed', { error })
-      if (!res.headersSent) res.statusCode = 500
-      res.end()
+      const refusal = refusalOf(error)
+      if (!refusal.code) o.log.error('an OAuth request failed', { error })
+      if (res.headersSent) res.end()
+      else sendRefusal(res, refusal, wantsJson(req) ? undefined : errorPage(refusal.code ? 'busy' : 'failed'))
     })
   }
 }

@@ -52,7 +52,7 @@ ${problem}
 }
 
 /** What a person sees when a sign-in can't go on. Takes no input, so that it can reflect none. */
-export function errorPage(kind: 'expired' | 'refused' | 'failed'): Page {
+export function errorPage(kind: 'expired' | 'refused' | 'busy' | 'failed'): Page {
   const [title, text] = sentences[kind]
   return page({ title, formAction: "'none'", body: `<h1>${title}</h1>\n<p>${text}</p>` })
 }
@@ -65,6 +65,10 @@ const sentences = {
   refused: [
     'This sign-in can not go on',
     'The app asked for something that is not allowed. Start again from the app.',
+  ],
+  busy: [
+    'Too many sign-ins',
+    'There were too many from this network. Wait a minute, then start again from the app.',
   ],
   failed: ['Something went wrong', 'It is not your fault. Wait a moment, then start again from the app.'],
 } as const

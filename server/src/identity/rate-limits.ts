@@ -4,7 +4,7 @@ import { AppError, type Clock, type Personal } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { AccountKind, Allowance, IdentityLimits } from './face.ts'
 
-type Act = 'signIn' | 'signUp' | 'enrolment'
+type Act = 'begin' | 'signIn' | 'signUp' | 'enrolment'
 
 export interface RateLimits {
   /** @throws AppError rate_limited */
@@ -56,6 +56,7 @@ export function createRateLimits(o: { keys: Keys; clock: Clock; limits: Identity
   }
   const perAccount = { signIn: o.limits.signInPerAccount, signUp: o.limits.signUpPerAccount }
   const perAddress = {
+    begin: o.limits.beginPerAddress,
     signIn: o.limits.signInPerAddress,
     signUp: o.limits.signUpPerAddress,
     enrolment: o.limits.enrolmentPerAddress,

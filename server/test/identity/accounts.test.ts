@@ -125,6 +125,20 @@ describe('limits', () => {
     await expect(s.identity.signUp(ada)).rejects.toMatchObject({ code: 'rate_limited' })
   })
 
+  it('stop one address from beginning sign-ins without end', async () => {
+    s = await setUp({ limits: { beginPerAddress: few } })
+    const begin = (accept: string) => {
+      const agent = new UserAgent(s.url)
+      return agent.fetch(agent.authorizationUrl(), { headers: { accept } })
+    }
+    for (let i = 0; i < 2; i++) expect((await begin('text/html')).status).toBe(303)
+    const page = await begin('text/html')
+    expect(page.status).toBe(429)
+    expect(page.headers.get('retry-after')).toBe('60')
+    expect(await page.text()).toContain('Too many sign-ins')
+    expect(await (await begin('application/json')).json()).toMatchObject({ code: 'rate_limited' })
+  })
+
   it('refuse at once when the line for hashing is full', async () => {
     await setUpWith({ hashesAtOnce: 1, hashesInLine: 1 })
     const answers = await Promise.all(Array.from({ length: 6 }, () => attempt(email, password)))

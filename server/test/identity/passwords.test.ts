@@ -141,7 +141,7 @@ describe('a new password', () => {
 
   it.each([
     ['nine characters', 'abcdefgh1'],
-    ['257 characters', 'abcd'.repeat(64) + 'e'],
+    ['257 characters', `${'abcd'.repeat(64)}e`],
     ['the address itself', 'grace@example.org'],
     ['the address in it', '1-grace@example.org-1'],
     ['one that everybody tries', 'Password1234'],

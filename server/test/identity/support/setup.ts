@@ -30,6 +30,7 @@ const cheap = { memoryKib: 64, passes: 1, lanes: 1 }
 
 const generous = { burst: 10_000, everySeconds: 1 }
 const noLimits: Partial<IdentityLimits> = {
+  beginPerAddress: generous,
   signInPerAccount: generous,
   signInPerAddress: generous,
   signUpPerAccount: generous,
