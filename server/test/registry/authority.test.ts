@@ -29,7 +29,10 @@ async function keyRequest(algorithm: 'Ed25519' | 'P-256' | 'P-384' | 'RSA'): Pro
       publicExponent: new Uint8Array([1, 0, 1]),
     },
   }[algorithm]
-  const keys = (await webcrypto.subtle.generateKey(signing, true, ['sign', 'verify'])) as CryptoKeyPair
+  const keys = (await webcrypto.subtle.generateKey(signing, true, [
+    'sign',
+    'verify',
+  ])) as webcrypto.CryptoKeyPair
   const request = await Pkcs10CertificateRequestGenerator.create({
     name: 'CN=ignored',
     keys,
