@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
+import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, {
   type FastifyError,
@@ -47,12 +48,11 @@ export function createServer({ limits, log, tls, trustedProxies }: ServerOptions
   const maxHeaderSize = limits.headerBytes
   // http and https servers have different types and one face.
   const server: unknown = tls
-    ? fastify({
-        ...common,
-        https: { cert: tls.cert, key: tls.key.reveal(), minVersion: 'TLSv1.2', maxHeaderSize },
-      })
+    ? fastify({ ...common, https: { ...contextOf(tls), maxHeaderSize } })
     : fastify({ ...common, http: { maxHeaderSize } })
   const app = (server as FastifyInstance).withTypeProvider<TypeBoxTypeProvider>() as unknown as App
+  // Text is what a foreign page may post without asking first; bodies here are JSON.
+  app.removeContentTypeParser('text/plain')
 
   app.server.maxConnections = limits.connections
   app.server.headersTimeout = limits.requestSeconds * 1000
@@ -61,6 +61,21 @@ export function createServer({ limits, log, tls, trustedProxies }: ServerOptions
   carryHeaders(app, tls !== undefined)
   logAnswers(app, log)
   return app
+}
+
+/** @throws AppError start_refused when they are not a certificate and its key */
+function contextOf({ cert, key }: { cert: string; key: Secret }): SecureContextOptions {
+  const options: SecureContextOptions = { cert, key: key.reveal(), minVersion: 'TLSv1.2' }
+  try {
+    createSecureContext(options)
+  } catch (cause) {
+    throw new AppError('start_refused', {
+      message:
+        'The TLS certificate and key of the API can not be used: both must be PEM, and belong together.',
+      cause,
+    })
+  }
+  return options
 }
 
 /**

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import mqtt, { type MqttClient } from 'mqtt'
-import { type Api, type ApiLimits, createApi } from '../../src/api/index.ts'
+import { type Api, type ApiLimits, type ApiOptions, createApi } from '../../src/api/index.ts'
 import { type Client, createClient, memorySessionStore } from '../../src/client/index.ts'
 import { type Clock, type Log, Personal, Secret, silentLog, systemClock } from '../../src/core/index.ts'
 import { createGateway, type Gateway, gatewayMigrations } from '../../src/gateway/index.ts'
@@ -34,12 +34,15 @@ export interface Rooms {
   close(): Promise<void>
 }
 
+type Replaceable = Pick<Rooms, 'home' | 'registry' | 'identity'>
+
 export interface RoomsOptions {
   clock?: Clock
   log?: Log
   limits?: Partial<ApiLimits>
   /** Puts something else in a room's place, e.g. one that fails. */
-  replace?: (rooms: { home: Home; registry: Registry }) => { home?: Home; registry?: Registry }
+  replace?: (rooms: Replaceable) => Partial<Replaceable>
+  api?: Partial<Pick<ApiOptions, 'ready' | 'trustedProxies' | 'listen' | 'publicUrl'>>
 }
 
 /** Many people sign up and in from the tests' one address. */
@@ -50,6 +53,7 @@ export async function startRooms({
   log = silentLog,
   limits = {},
   replace,
+  api: apiOptions = {},
 }: RoomsOptions = {}): Promise<Rooms> {
   const database = await createTestDatabase([
     keysMigrations,
@@ -110,13 +114,14 @@ export async function startRooms({
     vault,
     registry,
     home,
-    ...replace?.({ home, registry }),
+    ...replace?.({ home, registry, identity }),
     clock,
     log,
     listen: { host: '127.0.0.1', port: 0 },
     ops: { host: '127.0.0.1', port: 0 },
     ready: () => true,
     stats: () => ({ ...stream.stats(), ...home.stats(), ...gateway?.stats() }),
+    ...apiOptions,
     limits: { signUpsPer10MinutesPerAddress: 10_000, signInsPerMinutePerAddress: 10_000, ...limits },
   })
   const opened = await api.start()
