@@ -114,7 +114,9 @@ function createStream(limits: LiveLimits): LiveStream {
     open(response, headers) {
       raw = response
       raw.on('close', closeOnce)
-      if (closed) {
+      // The caller may have gone while access was being checked: then no `close` will come any more.
+      if (closed || raw.destroyed) {
+        closeOnce()
         raw.destroy()
         return
       }

@@ -124,6 +124,16 @@ describe('live streams', () => {
     expect(response.destroyed).toBe(true)
   })
 
+  it('a caller who hung up before the stream opened leaves nothing behind', () => {
+    const live = createLiveStreams(limits)
+    const { raw, response } = fakeResponse()
+    const stream = live.begin({ accountId: alice, sessionId: 'a' })
+    response.destroyed = true
+    stream.open(raw, {})
+    expect(live.count).toBe(0)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
   it('a caller who hangs up frees what the stream held', () => {
     const live = createLiveStreams(limits)
     const { raw, response } = fakeResponse()
