@@ -169,9 +169,9 @@ export function createKeys(options: KeysOptions): Keys {
     for (;;) {
       const mark = destroying.get(id)
       const versions = await (mark ? readSettledVersions : readVersions)(database.queries, id)
-      if (destroying.get(id) !== mark) continue
       if (mark && versions.length === 0) throw new AppError('not_found')
       const key = await toHandle(id, versions)
+      // A destruction began while we read: what we hold may be a key that is gone.
       if (destroying.get(id) !== mark) {
         key.end('not_found')
         continue

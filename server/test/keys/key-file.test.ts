@@ -125,6 +125,14 @@ describe('a key file is refused', () => {
     expect(await refusal({ path: join(dataDir, 'link.key') })).toContain('inside the data directory')
   })
 
+  it('when a linked directory leads through the data directory, and out of it again', async () => {
+    await open({ path: join(root, 'root.key') })
+    await mkdir(join(dataDir, 'inner'))
+    await symlink(join(root, 'root.key'), join(dataDir, 'inner', 'root.key'))
+    await symlink(join(dataDir, 'inner'), join(root, 'keys'))
+    expect(await refusal()).toContain('inside the data directory')
+  })
+
   it('when the data directory is a link to where the key lies', async () => {
     await open()
     await symlink(join(root, 'keys'), join(root, 'data-link'))

@@ -334,6 +334,20 @@ describe('destruction', () => {
     await slow.close()
   })
 
+  it('leaves no key below that another process makes meanwhile', async () => {
+    const [keys, other] = [await start(), await start()]
+    const household = await create(keys)
+    await other.open(household)
+    let making: Promise<KeyId> | undefined
+    await database.transaction(async (tx) => {
+      await keys.destroy(tx, household)
+      making = create(other, 'tenure', household)
+      making.catch(() => {})
+      await sleep(50)
+    })
+    await expect(making).rejects.toMatchObject(NOT_FOUND)
+  })
+
   it('that is rolled back leaves the key in use', async () => {
     const keys = await start()
     const household = await create(keys)
