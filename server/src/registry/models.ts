@@ -71,19 +71,16 @@ export function createModels(deps: { database: Database; library: () => Promise<
       const parsed = parseModelDefinition(await library(), input)
       // As JSON keeps it, so that the same definition compares equal later.
       const definition = JSON.parse(JSON.stringify(parsed)) as ModelDefinition
-      try {
-        return await compiled(await store(definition), async () => definition)
-      } catch (error) {
-        if (isViolation(error, 'foreign_key')) {
+      // Somebody else may add the same name at the same moment: then theirs is there at the second look.
+      const id = await store(definition)
+        .catch((error) => (isViolation(error, 'unique') ? store(definition) : Promise.reject(error)))
+        .catch((error) => {
+          if (!isViolation(error, 'foreign_key')) throw error
           throw new AppError('conflict', {
             message: 'A model of this name has devices already and can not change. Choose another name.',
           })
-        }
-        if (isViolation(error, 'unique')) {
-          throw new AppError('conflict', { message: 'A model of this name was added at the same moment.' })
-        }
-        throw error
-      }
+        })
+      return compiled(id, async () => definition)
     },
 
     get: (id) => compiled(id, () => read(id)),
