@@ -13,7 +13,7 @@ import {
   type StreamWriter,
   slotOf,
 } from '../../src/stream/index.ts'
-import { effects, recordEffects } from './support.ts'
+import { effects, recordEffects } from './effects.ts'
 
 export interface TestTenure {
   tenureId: TenureId
@@ -22,7 +22,7 @@ export interface TestTenure {
   key: SealingKey
 }
 
-/** One log, and as many processes' views of it as `open` is called. Holds a table `public.effect`, see support.ts. */
+/** One log, and as many processes' views of it as `open` is called. Holds a table `public.effect`, see effects.ts. */
 export interface TestLog {
   database: Database
   open(limits?: Partial<StreamLimits>, clock?: Clock): Promise<Stream>
@@ -275,7 +275,7 @@ export function streamContract(makeLog: () => Promise<TestLog>): void {
         )
       }
       const seen = await effects(log.database, name)
-      expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, i) => i + 1))
+      expect(seen).toEqual(seen.map((_, i) => i + 1))
     })
 
     test('over restarts and failures of its handler a reader’s effects happen once each, in order', async () => {
@@ -306,9 +306,7 @@ export function streamContract(makeLog: () => Promise<TestLog>): void {
       await reader.start()
       await caughtUp(last, reader)
       const seen = await effects(log.database, name)
-      expect(seen.map(({ seq }) => seq)).toEqual(
-        Array.from({ length: last.stats().stream_head ?? 0 }, (_, i) => i + 1),
-      )
+      expect(seen).toEqual(Array.from({ length: last.stats().stream_head ?? 0 }, (_, i) => i + 1))
       expect(calls).toBeGreaterThan(20)
     })
 
@@ -335,7 +333,7 @@ export function streamContract(makeLog: () => Promise<TestLog>): void {
       expect(stream.stats()[`stream_reader_${poisoned}_lag`]).toBe(stream.stats().stream_head)
       poison = false
       await caughtUp(stream, bad)
-      expect((await effects(log.database, poisoned)).map(({ seq }) => seq)).toEqual(
+      expect(await effects(log.database, poisoned)).toEqual(
         Array.from({ length: bad.position }, (_, i) => i + 1),
       )
     })
@@ -364,7 +362,7 @@ export function streamContract(makeLog: () => Promise<TestLog>): void {
         PATIENCE,
       )
       const seen = await effects(log.database, name)
-      expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, i) => i + 1))
+      expect(seen).toEqual(seen.map((_, i) => i + 1))
     })
 
     test('a lagging reader is handed bounded chunks', async () => {
@@ -429,13 +427,14 @@ export function streamContract(makeLog: () => Promise<TestLog>): void {
       await vi.waitFor(() => expect(acknowledged.size).toBeGreaterThan(before + 200), PATIENCE)
       writing = false
       await Promise.all(lanes)
-      expect([...refusals]).toEqual(['unavailable'])
+      // None at all when each break fell between two batches.
+      expect([...refusals].filter((code) => code !== 'unavailable')).toEqual([])
       const stored = (await stream.recentMessageKeys(tenure.tenureId, 1e6)).map((key) => key.toString('hex'))
       expect(new Set(stored).size).toBe(stored.length)
       expect([...acknowledged].filter((key) => !stored.includes(key))).toEqual([])
       await caughtUp(stream, reader)
       const seen = await effects(log.database, name)
-      expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, i) => i + 1))
+      expect(seen).toEqual(seen.map((_, i) => i + 1))
     })
 
     test('wake-ups from other processes come again', async () => {

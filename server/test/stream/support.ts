@@ -1,6 +1,5 @@
 import { sql } from 'kysely'
 import {
-  type Database,
   type DeviceId,
   type KeyId,
   newId,
@@ -9,14 +8,10 @@ import {
   type TenureId,
 } from '../../src/core/index.ts'
 import { createKeys, type KeyProvider, keysMigrations, memoryKeyProvider } from '../../src/keys/index.ts'
-import {
-  createStream,
-  type RecordHandler,
-  type StreamRecord,
-  streamMigrations,
-} from '../../src/stream/index.ts'
+import { createStream, streamMigrations } from '../../src/stream/index.ts'
 import { createTestDatabase } from '../support/database.ts'
 import type { TestLog, TestTenure } from './contract.ts'
+import { createEffects } from './effects.ts'
 
 /** The log in PostgreSQL, for the contract. */
 export async function postgresLog(): Promise<TestLog & { url: string; provider: KeyProvider }> {
@@ -54,26 +49,4 @@ export async function postgresLog(): Promise<TestLog & { url: string; provider: 
       await database.drop()
     },
   }
-}
-
-/** A handler's effects, kept where they can't hide a double: no unique index. */
-async function createEffects(database: Database): Promise<void> {
-  await sql`create table public.effect (reader text not null, seq bigint not null, record_id uuid not null,
-    process text not null, at bigserial)`.execute(database.queries)
-}
-
-export function recordEffects(reader: string, process = ''): RecordHandler {
-  return async (tx, records) => {
-    await sql`insert into public.effect (reader, seq, record_id, process)
-      select ${reader}, seq, record_id, ${process}
-      from unnest(${records.map((r) => r.seq)}::bigint[], ${records.map((r) => r.recordId)}::uuid[])
-        as t (seq, record_id)`.execute(tx)
-  }
-}
-
-export async function effects(database: Database, reader: string): Promise<Pick<StreamRecord, 'seq'>[]> {
-  const { rows } = await sql<{
-    seq: number
-  }>`select seq from public.effect where reader = ${reader} order by at`.execute(database.queries)
-  return rows
 }
