@@ -163,11 +163,10 @@ export function createDelivery(d: DeliveryDependencies): Delivery {
         }
       }),
     ready(deviceId, tenureId) {
-      void inLane(deviceId, (lane) => {
-        lane.sent.clear()
-        again.delete(deviceId)
-        return sendQueued(lane, deviceId, tenureId)
-      })
+      // At once: what is sent from here on goes to the new session, also by what is in the lane already.
+      lanes.get(deviceId)?.sent.clear()
+      again.delete(deviceId)
+      void inLane(deviceId, (lane) => sendQueued(lane, deviceId, tenureId))
     },
     acknowledged,
     forget(row) {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type AccountId, type CommandId, newId } from '../../src/core/index.ts'
+import { type AccountId, AppError, type CommandId, newId } from '../../src/core/index.ts'
 import { createWorld, type Device, type Person, type World } from './support.ts'
 
 let world: World
@@ -13,6 +13,7 @@ beforeEach(async () => {
   ada = await world.person()
   lock = await world.device(ada)
   world.sent.length = 0
+  world.hooks.authorize = undefined
 })
 
 const read = (id: CommandId) => world.home.command(ada.accountId, id)
@@ -164,6 +165,17 @@ describe('a request that is refused', () => {
     expect(world.sent).toHaveLength(1)
   })
 
+  it('comes from a member who may see but not control, and leaves nothing behind', async () => {
+    world.connect(lock)
+    world.hooks.authorize = async ({ act }) => {
+      if (act === 'control') throw new AppError('not_found')
+    }
+    await expect(world.lock(ada, lock)).rejects.toMatchObject({ code: 'not_found' })
+    const page = await world.home.timeline(ada.accountId, lock.deviceId, { limit: 10 })
+    expect(page.entries).toEqual([])
+    expect(world.sent).toEqual([])
+  })
+
   it('finds the device offline where the model says to refuse, and leaves nothing behind', async () => {
     const command = 'DoorLock.UnlockDoor'
     await expect(world.lock(ada, lock, { command, idempotencyKey: 'k' })).rejects.toMatchObject({
@@ -219,6 +231,40 @@ describe('a command to a device that is away', () => {
     await world.restart()
     world.connect(lock)
     await vi.waitFor(() => expect(sentIds()).toEqual([commandId, commandId]))
+  })
+
+  it.each([
+    [
+      'it ran out',
+      async () => {
+        world.clock.ms += 60_000
+      },
+    ],
+    ['the device answered it', (id: CommandId) => answer(id)],
+  ])('is not sent when %s while it was being authorized', async (_, meanwhile) => {
+    const { commandId } = await world.lock(ada, lock)
+    const passed = Promise.withResolvers<void>()
+    world.hooks.authorize = async () => {
+      world.hooks.authorize = undefined
+      await meanwhile(commandId)
+      passed.resolve()
+    }
+    world.connect(lock)
+    await passed.promise
+    await settled()
+    expect(sentIds()).toEqual([])
+  })
+
+  it('is sent once when its device becomes ready while it is being authorized', async () => {
+    let calls = 0
+    world.hooks.authorize = async () => {
+      calls += 1
+      if (calls === 2) world.connect(lock)
+    }
+    const { commandId } = await world.lock(ada, lock)
+    world.hooks.authorize = undefined
+    await settled()
+    expect(sentIds()).toEqual([commandId])
   })
 
   it('is sent once in one session, whatever happens at the same time', async () => {

@@ -13,6 +13,7 @@ import {
 import { createHome, type Home, homeMigrations } from '../../src/home/index.ts'
 import { createKeys, type Keys, keysMigrations, memoryKeyProvider } from '../../src/keys/index.ts'
 import {
+  type Act,
   createRegistry,
   type ModelDefinition,
   type Registry,
@@ -89,12 +90,22 @@ export async function createWorld(limits: Parameters<typeof createHome>[0]['limi
     },
   }
 
+  /** Runs before each authorization; may refuse it, or do what happens at the same moment. */
+  const hooks: { authorize?: ((request: { act: Act }) => Promise<void>) | undefined } = {}
+  const hookedRegistry: Registry = {
+    ...registry,
+    async authorize(request) {
+      await hooks.authorize?.(request)
+      return registry.authorize(request)
+    },
+  }
+
   function open(): { stream: Stream; home: Home } {
     const stream = createStream({ database, keys, clock, log })
     const home = createHome({
       database,
       keys: countingKeys,
-      registry,
+      registry: hookedRegistry,
       stream,
       clock,
       log,
@@ -119,6 +130,7 @@ export async function createWorld(limits: Parameters<typeof createHome>[0]['limi
     sent,
     connected,
     unsealed,
+    hooks,
     get home() {
       return running.home
     },

@@ -98,6 +98,21 @@ describe('a watcher', () => {
     expect(world.unsealed.size).toBe(0)
   })
 
+  it('is told only of what was committed', async () => {
+    const query = (text: string) => world.database.pool.query(text)
+    const stop = await watch()
+    await query('create sequence home.test_failures')
+    await query(`create function home.test_fail() returns trigger language plpgsql as $$
+      begin if nextval('home.test_failures') < 3 then raise 'no'; end if; return null; end $$`)
+    await query(`create constraint trigger test_fail after update on home.head
+      deferrable initially deferred for each row execute function home.test_fail()`)
+    await world.append(lock, 'attributes', locked)
+    await nothingMore()
+    await query('drop trigger test_fail on home.head')
+    expect(seen).toHaveLength(1)
+    stop()
+  })
+
   it('that is slow is told to read again, and holds no more than its queue', async () => {
     const gate = Promise.withResolvers<void>()
     const stop = await world.home.watch(ada.accountId, ada.householdId, (update) => {
