@@ -25,6 +25,7 @@ const DEVICES_PER_HOUSEHOLD = 4
 export interface FleetDevice {
   deviceId: string
   password: string
+  claimCode: string
 }
 
 export interface BenchInstallation {
@@ -41,8 +42,11 @@ export interface BenchInstallation {
   dispose(): Promise<void>
 }
 
-/** An installation on embedded defaults whose devices are provisioned and claimed, and its server as a process. */
-export async function createBenchInstallation(deviceCount: number): Promise<BenchInstallation> {
+/** An installation on embedded defaults whose devices are provisioned (and claimed), and its server as a process. */
+export async function createBenchInstallation(
+  deviceCount: number,
+  { claimed = true }: { claimed?: boolean } = {},
+): Promise<BenchInstallation> {
   const directory = await mkdtemp(join(tmpdir(), 'hearthlock-bench-'))
   await chmod(directory, 0o711)
   const [http, mqtt, plain, ops] = await freePorts(4)
@@ -57,10 +61,10 @@ export async function createBenchInstallation(deviceCount: number): Promise<Benc
     HEARTHLOCK_OPS_PORT: String(ops),
     HEARTHLOCK_LOG_LEVEL: 'warn',
   }
-  const first = await startServer(readConfig(env), { log: silentLog })
+  const first = await startServer(await readConfig(env), { log: silentLog })
   const { authorityPem } = first
   await first.close()
-  const devices = await makeDevices(env, deviceCount)
+  const devices = await makeDevices(env, deviceCount, claimed)
   let server: ChildProcess | undefined
 
   async function stop(): Promise<void> {
@@ -97,8 +101,8 @@ export async function createBenchInstallation(deviceCount: number): Promise<Benc
 }
 
 /** Through the rooms and not through the doors: two thousand claims over HTTP are not what is measured. */
-async function makeDevices(env: NodeJS.ProcessEnv, count: number): Promise<FleetDevice[]> {
-  const config = readConfig(env)
+async function makeDevices(env: NodeJS.ProcessEnv, count: number, claimed: boolean): Promise<FleetDevice[]> {
+  const config = await readConfig(env)
   const log = silentLog
   const clock = systemClock
   const provider = await openKeyFile({ path: config.rootKeyFile, dataDir: config.dataDir, mayCreate: false })
@@ -124,8 +128,12 @@ async function makeDevices(env: NodeJS.ProcessEnv, count: number): Promise<Fleet
           householdId = (await registry.createHousehold(accountId, { name: new Personal('home') }))
             .householdId
         }
-        await registry.claim({ accountId, householdId, code: made.claimCode })
-        devices.push({ deviceId: made.deviceId, password: made.password?.reveal() ?? '' })
+        if (claimed) await registry.claim({ accountId, householdId, code: made.claimCode })
+        devices.push({
+          deviceId: made.deviceId,
+          password: made.password?.reveal() ?? '',
+          claimCode: made.claimCode.reveal(),
+        })
       }
     }
     return devices

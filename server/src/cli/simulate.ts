@@ -2,12 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { type Client, isClientError } from '../client/index.ts'
 import { AppError, Secret, silentLog } from '../core/index.ts'
-import {
-  type SimulatedDevice,
-  type Simulator,
-  simulatedDeviceTypes,
-  startSimulator,
-} from '../simulator/index.ts'
+import type { SimulatedDevice, Simulator } from '../simulator/index.ts'
 import type { CliContext } from './context.ts'
 import type { HouseholdShape, ProvisionedShape } from './shapes.ts'
 import { print } from './terminal.ts'
@@ -38,6 +33,8 @@ export function addSimulateCommand(program: Command, context: CliContext): void 
     .option('--duration <seconds>', 'stop after so long', wholeNumber(1, 86_400), 60)
     .option('--mqtt <url>', 'where devices connect; by default port 8883 of the server')
     .action(async ({ homes, rate, duration, mqtt }: SimulateOptions) => {
+      // Loaded here, for the other commands need no MQTT client.
+      const { simulatedDeviceTypes, startSimulator } = await import('../simulator/index.ts')
       const { terminal, config, signal } = context
       const operator = context.as('operator')
       const customer = context.as('customer')

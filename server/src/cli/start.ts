@@ -2,7 +2,6 @@ import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { type Config, type RunningServer, readConfig, startServer } from '../main/index.ts'
 import type { CliContext } from './context.ts'
-import { startDemo } from './demo.ts'
 import { print, type Terminal } from './terminal.ts'
 
 export function addStartCommand(program: Command, context: CliContext): void {
@@ -14,13 +13,18 @@ export function addStartCommand(program: Command, context: CliContext): void {
     .option('--root-key-file <file>', 'where the root key lies; never in the data directory')
     .action(async (options: { demo?: true; dataDir?: string; rootKeyFile?: string }) => {
       const { terminal, signal } = context
-      const config = readConfig(context.env, { dataDir: options.dataDir, rootKeyFile: options.rootKeyFile })
+      const config = await readConfig(context.env, {
+        dataDir: options.dataDir,
+        rootKeyFile: options.rootKeyFile,
+      })
       const began = context.clock.nowMs()
       const progress = showProgress(terminal)
       const server = await startServer(config, { onProgress: progress.step }).finally(progress.end)
       try {
         describe(terminal, config, server, context.clock.nowMs() - began)
-        const demo = options.demo ? await startDemo({ context, server }) : undefined
+        const demo = options.demo
+          ? await (await import('./demo.ts')).startDemo({ context, server })
+          : undefined
         try {
           await stopped(signal)
         } finally {

@@ -1,11 +1,20 @@
-import type { Config } from './config.ts'
+import type { Config, ConfigFlags } from './config.ts'
 import type { RunningServer, StartOptions } from './server.ts'
 
 export { type ClientConfig, readClientConfig } from './client-config.ts'
-export { type Config, readConfig } from './config.ts'
-export type { RunningServer, StartOptions }
+export type { Config, RunningServer, StartOptions }
 
-/** See server.ts. Loaded when called: commands that only speak to a server need not load one. */
+// Loaded when called: commands that only speak to a server need not load one.
+
+/** See config.ts. */
+export async function readConfig(
+  env: Record<string, string | undefined>,
+  flags?: ConfigFlags,
+): Promise<Config> {
+  return (await import('./config.ts')).readConfig(env, flags)
+}
+
+/** See server.ts. */
 export async function startServer(config: Config, options?: StartOptions): Promise<RunningServer> {
   return (await import('./server.ts')).startServer(config, options)
 }
