@@ -1,7 +1,9 @@
-/** The newest seq that this process has heard of; it only grows. */
+/** The newest seq that this process has heard of. */
 export interface HeadWatch {
   readonly seq: number
   raise(seq: number): void
+  /** What was heard turned out to be wrong: a forged wake-up, or a database that was set back. */
+  lower(seq: number): void
   /** Resolves when the head is beyond `seq`, after `timeoutMs`, or when aborted. Never rejects. */
   beyond(seq: number, signal: AbortSignal, timeoutMs?: number): Promise<void>
 }
@@ -16,9 +18,14 @@ export function createHeadWatch(): HeadWatch {
     },
 
     raise(seq) {
-      if (seq <= head) return
+      // Anybody in the database may notify: what is no number is no news.
+      if (!Number.isSafeInteger(seq) || seq <= head) return
       head = seq
       for (const wake of [...waiting]) wake()
+    },
+
+    lower(seq) {
+      if (seq < head) head = seq
     },
 
     beyond(seq, signal, timeoutMs) {

@@ -71,8 +71,10 @@ export function createLogConnection(o: {
     })
     try {
       await fresh.connect()
-      await fence(fresh)
-      const head = await prepare(fresh)
+      const head = await within(
+        limits.batchTimeoutMs + FENCE_TIMEOUT_MS,
+        fence(fresh).then(() => prepare(fresh)),
+      )
       // The events above may have told the end of it already.
       if (closing.signal.aborted) throw new AppError('unavailable', { detail: 'the stream is closing' })
       client = fresh

@@ -45,8 +45,10 @@ export function createReader(o: {
           await head.beyond(position, signal)
           continue
         }
+        const heard = head.seq
         const records = tail.after(position) ?? (await table.after(position))
         if (records.length > 0) await apply(records, signal)
+        else await checkHead(heard)
         pauseMs = limits.retryFirstMs
       } catch (error) {
         if (signal.aborted) return
@@ -61,6 +63,12 @@ export function createReader(o: {
         pauseMs = Math.min(pauseMs * 2, limits.retryLastMs)
       }
     }
+  }
+
+  /** The head promised records that are not there. Without this the reader would ask again and again. */
+  async function checkHead(heard: number): Promise<void> {
+    const actual = await table.head()
+    if (head.seq === heard) head.lower(actual)
   }
 
   async function apply(records: StreamRecord[], signal: AbortSignal): Promise<void> {

@@ -34,7 +34,10 @@ export function createStream({ database, keys, clock, log, limits: given }: Stre
     limits,
     events: {
       onHead: (seq) => head.raise(seq),
-      onUp: () => commits.resume(),
+      onUp: () => {
+        tail.clear()
+        commits.resume()
+      },
       onDown: () => commits.suspend(),
     },
   })

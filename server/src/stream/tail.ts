@@ -17,6 +17,8 @@ export interface Tail {
   after(position: number): StreamRecord[] | undefined
   /** Forgets what every reader has passed. */
   release(position: number): void
+  /** Forgets everything: the database may have been set back while we could not see it. */
+  clear(): void
   readonly size: number
 }
 
@@ -25,6 +27,12 @@ export function createTail(limits: Pick<StreamLimits, 'tailRecords' | 'tailBytes
   let size = 0
   let bytes = 0
 
+  function clear(): void {
+    batches = []
+    size = 0
+    bytes = 0
+  }
+
   function dropFirst(): void {
     const dropped = batches.shift()
     size -= dropped?.records.length ?? 0
@@ -32,6 +40,8 @@ export function createTail(limits: Pick<StreamLimits, 'tailRecords' | 'tailBytes
   }
 
   return {
+    clear,
+
     get size() {
       return size
     },
@@ -41,11 +51,7 @@ export function createTail(limits: Pick<StreamLimits, 'tailRecords' | 'tailBytes
       if (first === undefined) return
       const previous = batches.at(-1)
       // Another process committed in between: those records are only in the table.
-      if (previous && previous.last + 1 !== first.seq) {
-        batches = []
-        size = 0
-        bytes = 0
-      }
+      if (previous && previous.last + 1 !== first.seq) clear()
       batches.push({ last: first.seq + records.length - 1, bytes: batchBytes, records })
       size += records.length
       bytes += batchBytes

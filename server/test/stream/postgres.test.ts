@@ -148,6 +148,22 @@ describe('what only PostgreSQL can do wrong', () => {
     await other.query('drop trigger note_setting on stream.record')
   })
 
+  test('a wake-up for records that do not exist keeps nobody busy and hides nothing', async () => {
+    await withStream({ pollMs: 1e9 }, async (stream, append) => {
+      const reader = stream.reader('forged', async () => {})
+      await reader.start()
+      const before = await stored()
+      await vi.waitFor(() => expect(reader.position).toBe(before), PATIENCE)
+      await other.query(`notify hearthlock_stream, 'somebody 1000000'; notify hearthlock_stream, 'nonsense'`)
+      // An append's answer comes on the connection that hears the wake-ups, after them.
+      await append()
+      await vi.waitFor(() => expect(reader.position).toBe(before + 1), PATIENCE)
+      await vi.waitFor(() => expect(stream.stats().stream_head).toBe(before + 1), PATIENCE)
+      await append()
+      await vi.waitFor(() => expect(reader.position).toBe(before + 2), PATIENCE)
+    })
+  })
+
   test('a table with a hole stops its readers, instead of being read past', async () => {
     await withStream({ tailRecords: 1 }, async (stream, append) => {
       for (let n = 0; n < 3; n++) await append()
