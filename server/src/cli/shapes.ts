@@ -11,7 +11,7 @@ export interface DeviceShape {
   nickname?: string
   model: { name: string; title: string; deviceType: string }
   online: boolean
-  lastSeen?: string
+  lastSeenAt?: string
   attributes: Record<string, { value: unknown; at: string }>
 }
 

@@ -110,6 +110,7 @@ async function startRooms(
     clock,
     log,
     deliver: (command) => gateway?.deliver(command) ?? false,
+    isOnline: (id) => gateway?.isOnline(id) ?? false,
   })
   onProgress('preparing the device authority')
   await registry.start()
