@@ -246,4 +246,21 @@ describe('the public URL', () => {
     expect(keys[0]).toMatchObject({ kty: 'EC', crv: 'P-256', alg: 'ES256' })
     expect(keys[0]).not.toHaveProperty('d')
   })
+
+  it('may be https where TLS ends before this process; cookies are then Secure', async () => {
+    const behind = await setUp({ issuer: 'https://home.example' })
+    try {
+      const discovery = await fetch(`${behind.url}/.well-known/openid-configuration`)
+      expect(await discovery.json()).toMatchObject({
+        issuer: 'https://home.example',
+        token_endpoint: 'https://home.example/oauth/token',
+      })
+      const agent = new UserAgent(behind.url)
+      const begun = await agent.fetch(agent.authorizationUrl())
+      expect(begun.status).toBe(303)
+      for (const cookie of begun.headers.getSetCookie()) expect(cookie.toLowerCase()).toContain('; secure')
+    } finally {
+      await behind.close()
+    }
+  })
 })
