@@ -1,4 +1,3 @@
-import { idToBytes } from '../core/index.ts'
 import { byteaArray, smallintArray, timeArray, uuidArray } from './binary.ts'
 import type { RecordKind, StreamRecord } from './face.ts'
 
@@ -8,6 +7,7 @@ export const kindCodes: Record<RecordKind, number> = { attributes: 1, events: 2,
 /** A sealed record on its way to the table; `record.seq` is set when its batch is committed. */
 export interface PendingRecord {
   record: StreamRecord
+  recordIdBytes: Buffer
   deviceIdBytes: Buffer
   tenureIdBytes: Buffer
   receivedHourMs: number
@@ -19,7 +19,7 @@ export interface PendingRecord {
 /** The columns of `insertBatch` in its order, each as one binary array. */
 export function encodeColumns(batch: readonly PendingRecord[]): Buffer[] {
   return [
-    uuidArray(batch.map((one) => idToBytes(one.record.recordId))),
+    uuidArray(batch.map((one) => one.recordIdBytes)),
     smallintArray(batch.map((one) => kindCodes[one.record.kind])),
     uuidArray(batch.map((one) => one.deviceIdBytes)),
     uuidArray(batch.map((one) => one.tenureIdBytes)),

@@ -7,6 +7,7 @@ import { defaultLimits } from './limits.ts'
 import { createLogConnection } from './log-connection.ts'
 import type { PendingRecord } from './pending-record.ts'
 import { createReader, type RunningReader } from './reader.ts'
+import { createRecordIds } from './record-id.ts'
 import { createRecordTable } from './record-table.ts'
 import { createTail } from './tail.ts'
 import { createWriter } from './writer.ts'
@@ -25,6 +26,7 @@ export function createStream({ database, keys, clock, log, limits: given }: Stre
   const head = createHeadWatch()
   const tail = createTail(limits)
   const table = createRecordTable(database, limits)
+  const newRecordId = createRecordIds()
   const readers = new Map<string, RunningReader>()
   let poll: NodeJS.Timeout | undefined
 
@@ -92,7 +94,7 @@ export function createStream({ database, keys, clock, log, limits: given }: Stre
 
     async writer(tenure) {
       const key = await keys.open(tenure.keyId)
-      return createWriter({ tenure, key, clock, limits, add: (pending) => commits.add(pending) })
+      return createWriter({ tenure, key, clock, limits, newRecordId, add: (pending) => commits.add(pending) })
     },
 
     async recentMessageKeys(tenureId, limit) {

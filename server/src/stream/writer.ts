@@ -1,16 +1,9 @@
-import {
-  AppError,
-  type Clock,
-  type DeviceId,
-  idToBytes,
-  newId,
-  type RecordId,
-  type TenureId,
-} from '../core/index.ts'
+import { AppError, type Clock, type DeviceId, idToBytes, type TenureId } from '../core/index.ts'
 import type { SealingKey } from '../keys/index.ts'
 import type { AppendRequest, StreamLimits, StreamRecord, StreamWriter } from './face.ts'
 import type { PendingRecord } from './pending-record.ts'
 import { sealRecord, slotOf } from './record.ts'
+import type { NewRecordId } from './record-id.ts'
 
 const HOUR_MS = 3_600_000
 const MESSAGE_KEY_BYTES = 16
@@ -24,9 +17,10 @@ export function createWriter(o: {
   key: SealingKey
   clock: Clock
   limits: StreamLimits
+  newRecordId: () => NewRecordId
   add: (pending: PendingRecord) => void
 }): StreamWriter {
-  const { clock, limits, add } = o
+  const { clock, limits, newRecordId, add } = o
   const { tenureId, deviceId } = o.tenure
   const tenureIdBytes = idToBytes(tenureId)
   const deviceIdBytes = idToBytes(deviceId)
@@ -51,7 +45,8 @@ export function createWriter(o: {
       throw new AppError('invalid_request', { detail: 'a message key has 16 bytes' })
     const sealing = key
     const nowMs = clock.nowMs()
-    const identity = { recordId: newId<RecordId>(), tenureId, deviceId, kind }
+    const { recordId, bytes: recordIdBytes } = newRecordId()
+    const identity = { recordId, tenureId, deviceId, kind }
     const sealed = sealRecord(sealing, identity, nowMs, payload)
     const record: StreamRecord = {
       seq: 0,
@@ -61,6 +56,7 @@ export function createWriter(o: {
     }
     return {
       record,
+      recordIdBytes,
       deviceIdBytes,
       tenureIdBytes,
       receivedHourMs: nowMs - (nowMs % HOUR_MS),
