@@ -115,20 +115,21 @@ async function makeDevices(env: NodeJS.ProcessEnv, count: number, claimed: boole
   await registry.start()
   try {
     const model = await registry.addModel(JSON.parse(await readFile(MODEL, 'utf8')))
-    const accountId = newId<AccountId>()
     const devices: FleetDevice[] = []
-    let householdId = (await registry.createHousehold(accountId, { name: new Personal('home') })).householdId
+    const makeHousehold = async () => {
+      const accountId = newId<AccountId>()
+      const { householdId } = await registry.createHousehold(accountId, { name: new Personal('home') })
+      return { accountId, householdId }
+    }
+    let holder = await makeHousehold()
     while (devices.length < count) {
       const batch = Math.min(1_000, count - devices.length)
       for (const made of await registry.provision(
         { modelId: model.id, count: batch },
         { withPassword: true },
       )) {
-        if (devices.length % DEVICES_PER_HOUSEHOLD === 0 && devices.length > 0) {
-          householdId = (await registry.createHousehold(accountId, { name: new Personal('home') }))
-            .householdId
-        }
-        if (claimed) await registry.claim({ accountId, householdId, code: made.claimCode })
+        if (devices.length % DEVICES_PER_HOUSEHOLD === 0) holder = await makeHousehold()
+        if (claimed) await registry.claim({ ...holder, code: made.claimCode })
         devices.push({
           deviceId: made.deviceId,
           password: made.password?.reveal() ?? '',

@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
-import { type Client, isClientError } from '../client/index.ts'
-import { AppError, Secret, silentLog } from '../core/index.ts'
+import { type Client, createClient, isClientError, memorySessionStore } from '../client/index.ts'
+import { AppError, Personal, Secret, silentLog } from '../core/index.ts'
 import type { SimulatedDevice, Simulator } from '../simulator/index.ts'
 import type { CliContext } from './context.ts'
 import type { HouseholdShape, ProvisionedShape } from './shapes.ts'
@@ -21,6 +22,8 @@ interface ModelShape {
 
 /** Up to this many devices are made by one request. */
 const PROVISION_BATCH = 1_000
+/** What one account may own. */
+const HOMES_PER_CUSTOMER = 20
 
 export function addSimulateCommand(program: Command, context: CliContext): void {
   program
@@ -37,7 +40,6 @@ export function addSimulateCommand(program: Command, context: CliContext): void 
       const { simulatedDeviceTypes, startSimulator } = await import('../simulator/index.ts')
       const { terminal, config, signal } = context
       const operator = context.as('operator')
-      const customer = context.as('customer')
       const { certificate } = await operator.request<{ certificate: string }>('GET', '/v1/device-authority')
       const all = (await operator.request<{ models: ModelShape[] }>('GET', '/v1/models')).models
       const models = all.filter((model) => simulatedDeviceTypes.includes(model.deviceType))
@@ -56,7 +58,7 @@ export function addSimulateCommand(program: Command, context: CliContext): void 
         log: silentLog,
       })
       try {
-        await claimFleet(customer, made, homes, simulator, signal, (text) => print(terminal, text))
+        await claimFleet(context, made, homes, simulator, (text) => print(terminal, text))
         await run(simulator, duration, signal, (text) => print(terminal, text))
       } finally {
         await simulator.close()
@@ -93,20 +95,22 @@ async function makeFleet(
 }
 
 async function claimFleet(
-  customer: Client,
+  context: CliContext,
   made: MadeDevice[],
   homes: number,
   simulator: Simulator,
-  signal: AbortSignal,
   say: (text: string) => void,
 ): Promise<void> {
+  const { signal } = context
   while (simulator.stats().online < made.length) {
     if (signal.aborted) return
     say(`${simulator.stats().online} of ${made.length} devices online`)
     await delay(1_000)
   }
+  let customer = await newCustomer(context)
   for (let home = 0; home < homes; home += 1) {
     if (signal.aborted) return
+    if (home > 0 && home % HOMES_PER_CUSTOMER === 0) customer = await newCustomer(context)
     const body = { name: `Simulated home ${home + 1}` }
     const household = await patiently(() =>
       customer.request<HouseholdShape>('POST', '/v1/households', { body }),
@@ -119,6 +123,16 @@ async function claimFleet(
     }
   }
   say(`${homes} homes have claimed their devices`)
+}
+
+/** A customer of the simulation, with an address and a password that nobody has. */
+async function newCustomer({ config, clock }: CliContext): Promise<Client> {
+  const customer = createClient({ baseUrl: config.url, store: memorySessionStore(), clock })
+  const email = new Personal(`simulated-${randomBytes(8).toString('hex')}@example.org`)
+  const password = new Secret(randomBytes(18).toString('base64url'))
+  await patiently(() => customer.signUp({ email, name: new Personal('Simulated'), password }))
+  await patiently(() => customer.signIn({ clientId: 'hearthlock-cli', email, password }))
+  return customer
 }
 
 /** Does as the server asks: waits when it says for how long. */
