@@ -153,12 +153,14 @@ async function run(
   signal: AbortSignal,
   say: (text: string) => void,
 ): Promise<void> {
-  let before = simulator.stats().acknowledged
+  // What was refused before the devices were claimed does not count.
+  const { refused: refusedBefore, acknowledged: acknowledgedBefore } = simulator.stats()
+  let before = acknowledgedBefore
   for (let second = 1; second <= duration && !signal.aborted; second += 1) {
     await delay(1_000)
     const { online, devices, acknowledged, refused } = simulator.stats()
     say(
-      `${second} s: ${online}/${devices} online, ${acknowledged - before} acknowledged in the last second, ${refused} lost`,
+      `${second} s: ${online}/${devices} online, ${acknowledged - before} acknowledged in the last second, ${refused - refusedBefore} refused`,
     )
     before = acknowledged
   }

@@ -1,4 +1,3 @@
-import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { type Config, type RunningServer, readConfig, startServer } from '../main/index.ts'
 import type { CliContext } from './context.ts'
@@ -81,9 +80,6 @@ function describe(terminal: Terminal, config: Config, server: RunningServer, too
     terminal,
     `  Try next   npx hearthlock sign-up --email you@example.org --name You      (or start with --demo)`,
   )
-  print(
-    terminal,
-    `  Ctrl-C stops it. Configuration lives beside ${dirname(config.rootKeyFile)}; docs/operations.md explains it.`,
-  )
+  print(terminal, `  Ctrl-C stops it. docs/operations.md tells how to configure it.`)
   print(terminal)
 }

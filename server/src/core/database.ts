@@ -25,17 +25,22 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 export function openDatabase({ connection, maxConnections = 12, log }: DatabaseOptions): Database {
   const pool = new pg.Pool({ application_name: 'hearthlock', ...connection, max: maxConnections })
-  // An idle connection that breaks (server restart) is replaced at next use; without a listener it would end the process.
-  pool.on('error', (error) => log.warn('an idle database connection broke', { error }))
-  // The same for one in use: the query or the next one rejects, which is where it is handled.
-  pool.on('connect', (client) => {
-    client.on('error', (error) => log.warn('a database connection broke', { error }))
-  })
+  // Without a listener a broken connection would end the process. An idle one is replaced at its next use; one in use
+  // rejects its query, which is where it is handled. Once closing, the server may be gone before the last good-bye.
+  let closing = false
+  const onBroken = (error: Error) => {
+    if (!closing) log.warn('a database connection broke', { error })
+  }
+  pool.on('error', onBroken)
+  pool.on('connect', (client) => client.on('error', onBroken))
   const queries = new Kysely<object>({ dialect: new PostgresDialect({ pool }) })
   return {
     queries,
     pool,
     transaction: (work) => queries.transaction().execute(work),
-    close: () => queries.destroy(),
+    close() {
+      closing = true
+      return queries.destroy()
+    },
   }
 }
