@@ -27,7 +27,7 @@ export interface LoadOptions {
   version?: 4 | 5 | undefined
   /** PEM file of the authority: TLS. */
   caFile?: string | undefined
-  /** JSON file, `[{ deviceId, password }]`, one for each connection. Without it ids are made up. */
+  /** JSON file, `[{ deviceId, password }]`, one for each connection. Without it they are made up. */
   devicesFile?: string | undefined
   /** `{id}` stands for the device id. */
   topic?: string | undefined
@@ -81,7 +81,8 @@ class Histogram {
 
   add(ms: number): void {
     const us = Math.max(1, ms * 1000)
-    this.#buckets[Math.min(511, Math.floor(Math.log2(us) * 16))]! += 1
+    const bucket = Math.min(511, Math.floor(Math.log2(us) * 16))
+    this.#buckets[bucket] = (this.#buckets[bucket] ?? 0) + 1
     this.#count += 1
     if (ms > this.#max) this.#max = ms
   }
@@ -243,7 +244,8 @@ class Load {
 
   async #devices(): Promise<Device[]> {
     const { devicesFile, connections } = this.options
-    if (!devicesFile) return Array.from({ length: connections }, () => ({ deviceId: randomUUID() }))
+    if (!devicesFile)
+      return Array.from({ length: connections }, () => ({ deviceId: randomUUID(), password: 'made up' }))
     const devices: Device[] = JSON.parse(await readFile(devicesFile, 'utf8'))
     if (devices.length < connections) throw new Error('fewer devices than connections')
     return devices

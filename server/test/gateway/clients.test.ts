@@ -62,7 +62,7 @@ describe('ordinary clients over TLS', () => {
       })
       await client.subscribeAsync(device.topic('commands'), { qos: 1 })
       await client.publishAsync(device.topic('attributes'), JSON.stringify(ON), { qos: 1 })
-      const again = once(client, 'connect')
+      const again = new Promise<void>((resolve) => client.once('connect', () => resolve()))
       client.stream.destroy()
       await again
       await vi.waitFor(() => {
