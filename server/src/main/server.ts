@@ -2,9 +2,11 @@ import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Api, createApi } from '../api/index.ts'
 import {
+  AppError,
   createLog,
   type Database,
   type DatabaseOptions,
+  isAppError,
   type Log,
   migrate,
   openDatabase,
@@ -142,8 +144,9 @@ async function startRooms(
   })
   gateway = mqtt
   onProgress('opening the MQTT listener')
-  const ports = await mqtt.start()
+  // A start that fails half-way has things to close, too.
   closers.push(() => mqtt.close())
+  const ports = await opened(mqtt.start(), 'HEARTHLOCK_MQTT_PORT (and HEARTHLOCK_MQTT_PLAIN_PORT)')
 
   onProgress('opening the HTTP API')
   const api: Api = createApi({
@@ -165,20 +168,30 @@ async function startRooms(
       ...identity.stats(),
     }),
   })
-  const opened = await api.start()
   closers.push(() => api.close())
-  url ||= opened.url
+  const doors = await opened(api.start(), 'HEARTHLOCK_HTTP_PORT (and HEARTHLOCK_OPS_PORT)')
+  url ||= doors.url
   await identity.start()
   closers.push(() => identity.close())
 
   return {
     url,
-    opsUrl: opened.opsUrl,
+    opsUrl: doors.opsUrl,
     mqttPort: ports.tlsPort ?? 0,
     plainMqttPort: ports.plainPort,
     rootKeyCreated: provider.created,
     operatorEnrolment: await identity.operatorEnrolment(),
     authorityPem: registry.authorityCertificate(),
+  }
+}
+
+/** Rooms know no configuration keys: what to change is added here. */
+async function opened<T>(starting: Promise<T>, keys: string): Promise<T> {
+  try {
+    return await starting
+  } catch (cause) {
+    if (!isAppError(cause, 'start_refused')) throw cause
+    throw new AppError('start_refused', { message: `${cause.message} Free it, or set ${keys}.`, cause })
   }
 }
 

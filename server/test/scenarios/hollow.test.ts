@@ -88,7 +88,10 @@ describe('a stolen copy is hollow', () => {
       await writeFile(join(directory, 'plain'), `xx${value}xx`)
       await writeFile(join(directory, 'base64'), Buffer.from(`y${value}yy`).toString('base64'))
       await writeFile(join(directory, 'utf16'), Buffer.from(value, 'utf16le'))
-      expect(findIn(await readAllBytes(directory), { value })).toHaveLength(3)
+      const found = findIn(await readAllBytes(directory), { value })
+      for (const file of ['plain', 'base64', 'utf16']) {
+        expect(found.some((line) => line.endsWith(join(directory, file)))).toBe(true)
+      }
     } finally {
       await rm(directory, { recursive: true })
     }
