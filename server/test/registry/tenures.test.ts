@@ -60,6 +60,15 @@ describe('a household', () => {
     expect(await refusal(world.registry.devices(nobody(), household.householdId))).toBe('not_found')
   })
 
+  it('is out of sight for a guest, who acts by grants and has none', async () => {
+    const { household } = await world.settle()
+    const guest = await addMember(household.householdId, 'guest')
+    expect(await refusal(world.registry.household(guest, household.householdId))).toBe('not_found')
+    expect(await world.registry.households(guest)).toEqual([])
+    const adult = await addMember(household.householdId, 'adult')
+    expect((await world.registry.households(adult)).map((each) => each.role)).toEqual(['adult'])
+  })
+
   it('has a name of 1 to 80 characters without control characters', async () => {
     const accountId = nobody()
     for (const name of [
