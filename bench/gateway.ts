@@ -3,11 +3,11 @@
  * gateway accepts into memory here, everything before and after that is what devices meet: topic, JSON, the key for
  * resends, PUBACK in order.
  *
- *   node bench/gateway.ts [--seconds 3] [--repeat 3] [--idle 10000]
+ *   node bench/gateway.ts [--seconds 3] [--repeat 3] [--idle 10000] [--tls both|no|only] [--only gateway]
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createConnection, createServer } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,7 +23,7 @@ import {
 } from '../server/src/core/index.ts'
 import { createGateway, type GatewayRegistry, type GatewayStream } from '../server/src/gateway/index.ts'
 import type { Model, Tenure } from '../server/src/registry/index.ts'
-import { type LoadResult, runLoad } from './support/mqtt-load.ts'
+import { type LoadOptions, runLoad } from './support/mqtt-load.ts'
 
 const THIS = fileURLToPath(import.meta.url)
 const BROKER_CORE = 0
@@ -32,7 +32,8 @@ const LOAD_CORE = 1
 interface Broker {
   name: string
   port: number
-  tlsPort?: number | undefined
+  tlsPort: number
+  pid: number
   rssBytes(): Promise<number>
   stop(): Promise<void>
 }
@@ -66,14 +67,16 @@ function acceptingRooms(): { registry: GatewayRegistry; stream: GatewayStream; d
 
 /** In the process that is pinned to the broker's core. */
 async function serve(): Promise<void> {
-  const tls = process.env.BENCH_TLS ? JSON.parse(process.env.BENCH_TLS) : undefined
+  const folder = process.env.BENCH_FOLDER as string
+  const certificatePem = await readFile(join(folder, 'certificate.pem'), 'utf8')
+  const privateKeyPem = new Secret(await readFile(join(folder, 'key.pem'), 'utf8'))
   const gateway = createGateway({
     ...acceptingRooms(),
     clock: systemClock,
     log: silentLog,
     resendSecret: new Secret('benchmark'),
     plain: { host: '127.0.0.1', port: 0 },
-    tls: tls && { ...tls, host: '127.0.0.1', port: 0, privateKeyPem: new Secret(tls.privateKeyPem) },
+    tls: { host: '127.0.0.1', port: 0, certificatePem, privateKeyPem, authorityPem: certificatePem },
     limits: { connectionBurst: 100_000, connectionsPerSecond: 100_000 },
     onDeviceReady: () => {},
     onCommandDelivered: () => {},
@@ -92,13 +95,17 @@ function pinned(core: number, command: string[]): string[] {
   return cpus().length > 1 ? ['taskset', '-c', String(core), ...command] : command
 }
 
-async function startGateway(): Promise<Broker> {
+async function startGateway(folder: string): Promise<Broker> {
   const flags = process.env.BENCH_NODE_FLAGS?.split(' ') ?? []
   const [command, ...args] = pinned(BROKER_CORE, [process.execPath, '--expose-gc', ...flags, THIS, '--serve'])
-  const child = spawn(command as string, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-  const [{ port, tlsPort }] = (await once(child, 'message')) as [{ port: number; tlsPort?: number }]
+  const child = spawn(command as string, args, {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, BENCH_FOLDER: folder },
+  })
+  const [{ port, tlsPort }] = (await once(child, 'message')) as [{ port: number; tlsPort: number }]
   return {
     name: 'hearthlock gateway',
+    pid: child.pid as number,
     port,
     tlsPort,
     async rssBytes() {
@@ -111,18 +118,21 @@ async function startGateway(): Promise<Broker> {
 }
 
 async function startMosquitto(folder: string): Promise<Broker> {
-  const port = await freePort()
+  const [port, tlsPort] = [await freePort(), await freePort()]
   const file = join(folder, 'mosquitto.conf')
   await writeFile(
     file,
-    `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nlog_type none\n`,
+    `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nlog_type none\n` +
+      `listener ${tlsPort} 127.0.0.1\ncertfile ${folder}/certificate.pem\nkeyfile ${folder}/key.pem\n`,
   )
   const [command, ...args] = pinned(BROKER_CORE, ['mosquitto', '-c', file])
   const child = spawn(command as string, args, { stdio: ['ignore', 'inherit', 'inherit'] })
   await reachable(port)
   return {
     name: 'mosquitto',
+    pid: child.pid as number,
     port,
+    tlsPort,
     rssBytes: () => residentBytes(child.pid as number),
     stop: () => stop(child, () => child.kill('SIGTERM')),
   }
@@ -135,7 +145,6 @@ async function stop(child: ChildProcess, ask: () => void): Promise<void> {
 }
 
 async function residentBytes(pid: number): Promise<number> {
-  const { readFile } = await import('node:fs/promises')
   const pages = Number((await readFile(`/proc/${pid}/statm`, 'utf8')).split(' ')[1])
   return pages * 4096
 }
@@ -165,41 +174,77 @@ function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 }
 
-async function throughput(brokers: Broker[], seconds: number, repeat: number): Promise<void> {
+/** User and system time that a process has used, in seconds (proc(5): clock ticks of 10 ms). */
+async function cpuSeconds(pid: number): Promise<number> {
+  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+interface Figures {
+  acksPerSecond: number
+  p99: number
+  /** The broker's own processor time for one publish: what is left when the machine is busy with other things. */
+  cpuMicroseconds: number
+}
+
+async function measureLoad(broker: Broker, load: LoadOptions): Promise<Figures> {
+  let cpu = 0
+  const result = await runLoad(load, {
+    core: LOAD_CORE,
+    onConnected: async () => {
+      cpu = await cpuSeconds(broker.pid)
+    },
+  })
+  const used = (await cpuSeconds(broker.pid)) - cpu
+  return {
+    acksPerSecond: result.acksPerSecond,
+    p99: result.latencyMs.p99,
+    cpuMicroseconds: (used * 1e6) / result.totalAcks,
+  }
+}
+
+async function throughput(
+  brokers: Broker[],
+  { seconds, repeat, caFile }: { seconds: number; repeat: number; caFile?: string | undefined },
+): Promise<void> {
   const rows: Record<string, string | number>[] = []
   for (const connections of [200, 2_000]) {
     for (const inFlight of [1, 10]) {
-      const results = new Map<Broker, LoadResult[]>(brokers.map((broker) => [broker, []]))
+      const figures: Figures[][] = brokers.map(() => [])
       for (let round = 0; round < repeat; round++)
-        for (const broker of brokers) {
-          const { port } = broker
-          const load = { port, connections, inFlight, seconds, version: 5 as const }
-          results.get(broker)?.push(await runLoad(load, { core: LOAD_CORE }))
+        for (const [index, broker] of brokers.entries()) {
+          const port = caFile ? broker.tlsPort : broker.port
+          const load = { port, caFile, connections, inFlight, seconds, version: 5 as const }
+          figures[index]?.push(await measureLoad(broker, load))
         }
-      const rates = brokers.map((broker) =>
-        median((results.get(broker) ?? []).map((result) => result.acksPerSecond)),
-      )
-      const p99s = brokers.map((broker) =>
-        median((results.get(broker) ?? []).map((result) => result.latencyMs.p99)),
-      )
-      const row: Record<string, string | number> = { connections, 'in flight': inFlight }
-      brokers.forEach(({ name }, index) => {
-        row[`${name}: acks/s`] = rates[index] ?? 0
-        row.ratio = ((rates[0] ?? 0) / (rates[1] ?? Number.NaN)).toFixed(2)
-        row[`${name}: p99 ms`] = p99s[index] ?? 0
+      const medians = (figure: keyof Figures) =>
+        figures.map((all) => median(all.map((figures) => figures[figure])))
+      const [rate, otherRate] = medians('acksPerSecond') as [number, number?]
+      const [cpu, otherCpu] = medians('cpuMicroseconds') as [number, number?]
+      const [p99, otherP99] = medians('p99')
+      rows.push({
+        connections,
+        'in flight': inFlight,
+        'gateway acks/s': rate,
+        'mosquitto acks/s': otherRate ?? '-',
+        'ratio acks': otherRate ? (rate / otherRate).toFixed(2) : '-',
+        'gateway CPU µs': cpu.toFixed(1),
+        'mosquitto CPU µs': otherCpu?.toFixed(1) ?? '-',
+        'ratio CPU': otherCpu ? (otherCpu / cpu).toFixed(2) : '-',
+        'p99 ms': `${p99} / ${otherP99 ?? '-'}`,
       })
-      rows.push(row)
     }
   }
   console.table(rows)
 }
 
-async function idleMemory(brokers: Broker[], connections: number): Promise<void> {
+async function idleMemory(brokers: Broker[], connections: number, caFile?: string): Promise<void> {
   const rows: Record<string, string | number>[] = []
   for (const broker of brokers) {
     const before = await broker.rssBytes()
     let during = before
-    const load = { port: broker.port, connections, inFlight: 0, seconds: 0, warmUpSeconds: 0 }
+    const port = caFile ? broker.tlsPort : broker.port
+    const load = { port, caFile, connections, inFlight: 0, seconds: 0, warmUpSeconds: 0 }
     await runLoad(load, {
       core: LOAD_CORE,
       onConnected: async () => {
@@ -218,6 +263,25 @@ async function idleMemory(brokers: Broker[], connections: number): Promise<void>
   console.table(rows)
 }
 
+/** One certificate for both brokers. */
+async function makeCertificate(folder: string): Promise<void> {
+  const certificate = join(folder, 'certificate.pem')
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-days', '2']
+  const key = [
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-keyout',
+    join(folder, 'key.pem'),
+  ]
+  execFileSync('openssl', ['req', '-x509', ...key, ...subject, '-out', certificate], { stdio: 'ignore' })
+  // mosquitto gives up root's rights before it reads them.
+  await chmod(folder, 0o755)
+  await chmod(join(folder, 'key.pem'), 0o644)
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -226,22 +290,34 @@ async function main(): Promise<void> {
       repeat: { type: 'string', default: '3' },
       idle: { type: 'string', default: '10000' },
       only: { type: 'string' },
+      tls: { type: 'string', default: 'both' },
     },
   })
   if (values.serve) return serve()
   const folder = await mkdtemp(join(tmpdir(), 'hearthlock-bench-'))
+  const certificate = join(folder, 'certificate.pem')
   const measure = async (work: (brokers: Broker[]) => Promise<void>) => {
     const brokers: Broker[] = []
     try {
-      brokers.push(await startGateway())
+      brokers.push(await startGateway(folder))
       if (values.only !== 'gateway') brokers.push(await startMosquitto(folder))
       await work(brokers)
     } finally {
       for (const broker of brokers) await broker.stop()
     }
   }
-  await measure((brokers) => throughput(brokers, Number(values.seconds), Number(values.repeat)))
-  if (Number(values.idle) > 0) await measure((brokers) => idleMemory(brokers, Number(values.idle)))
+  await makeCertificate(folder)
+  const { tls } = values
+  const [seconds, repeat, idle] = [Number(values.seconds), Number(values.repeat), Number(values.idle)]
+  for (const caFile of tls === 'only'
+    ? [certificate]
+    : tls === 'no'
+      ? [undefined]
+      : [undefined, certificate]) {
+    console.log(caFile ? 'TLS 1.3' : 'without TLS')
+    if (repeat > 0) await measure((brokers) => throughput(brokers, { seconds, repeat, caFile }))
+    if (idle > 0) await measure((brokers) => idleMemory(brokers, idle, caFile))
+  }
   await rm(folder, { recursive: true })
 }
 

@@ -41,6 +41,8 @@ export interface LoadResult {
   inFlight: number
   seconds: number
   acks: number
+  /** The warm-up included. */
+  totalAcks: number
   acksPerSecond: number
   /** PUBACKs with a refusal, and connections that ended early. */
   refused: number
@@ -185,6 +187,7 @@ class Load {
   stopped = false
   #lost = 0
   #acks = 0
+  #totalAcks = 0
   #measuring = false
   readonly #latency = new Histogram()
   readonly #connections: LoadConnection[] = []
@@ -194,6 +197,7 @@ class Load {
   }
 
   acknowledged(ms: number): void {
+    this.#totalAcks += 1
     if (!this.#measuring) return
     this.#acks += 1
     this.#latency.add(ms)
@@ -234,6 +238,7 @@ class Load {
       inFlight,
       seconds: round(measured),
       acks: this.#acks,
+      totalAcks: this.#totalAcks,
       acksPerSecond: Math.round(this.#acks / measured),
       refused: this.refused,
       lost: this.#lost,

@@ -2,7 +2,7 @@ import type { DeviceId, Secret } from '../core/index.ts'
 import type { Tenure } from '../registry/index.ts'
 import type { StreamWriter } from '../stream/index.ts'
 import type { GatewayStream } from './face.ts'
-import { Resends } from './resends.ts'
+import { Resends, resendKey } from './resends.ts'
 
 /**
  * What the gateway holds for a device in one tenure: the way into the stream, the memory of resends, and what has been
@@ -25,12 +25,12 @@ export interface Line {
 /** Lines by device: at most one, that of the device's current tenure. */
 export class Lines {
   readonly #stream: GatewayStream
-  readonly #secret: Secret
+  readonly #secret: Buffer
   readonly #lines = new Map<DeviceId, Line>()
 
   constructor(o: { stream: GatewayStream; resendSecret: Secret }) {
     this.#stream = o.stream
-    this.#secret = o.resendSecret
+    this.#secret = resendKey(o.resendSecret)
   }
 
   get size(): number {

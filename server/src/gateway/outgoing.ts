@@ -6,7 +6,7 @@ export class Flusher {
   #waiting: Outgoing[] = []
 
   add(outgoing: Outgoing): void {
-    if (this.#waiting.push(outgoing) === 1) process.nextTick(() => this.#flush())
+    if (this.#waiting.push(outgoing) === 1) setImmediate(() => this.#flush())
   }
 
   #flush(): void {

@@ -1,9 +1,12 @@
 import { createHash, hash } from 'node:crypto'
-import { idToBytes, type Secret, type TenureId } from '../core/index.ts'
+import type { Secret, TenureId } from '../core/index.ts'
 import type { GatewayStream } from './face.ts'
 import type { PublishKind } from './topics.ts'
 
 const KEY_BYTES = 16
+const SECRET_BYTES = 32
+/** The secret and the tenure's id as text. */
+const PREFIX_BYTES = SECRET_BYTES + 36
 /** The last keyed records of a tenure; more than the receive maximum, so that all that may be resent is among them. */
 const REMEMBERED = 64
 
@@ -27,7 +30,7 @@ export interface Flight {
 export class Resends {
   readonly #stream: GatewayStream
   readonly #tenureId: TenureId
-  readonly #prefix: Buffer
+  readonly #secret: Buffer
   readonly #flights: Flight[] = []
   // The newest keys, one after the other; undefined until they are asked for.
   #ring: Buffer | undefined
@@ -36,10 +39,11 @@ export class Resends {
   #committedMeanwhile: string[] = []
   #outcomesUnknown = 0
 
-  constructor(o: { stream: GatewayStream; tenureId: TenureId; secret: Secret }) {
+  /** `secret`: 32 bytes, see `resendKey`. */
+  constructor(o: { stream: GatewayStream; tenureId: TenureId; secret: Buffer }) {
     this.#stream = o.stream
     this.#tenureId = o.tenureId
-    this.#prefix = keyPrefix(o.secret, o.tenureId)
+    this.#secret = o.secret
   }
 
   /** Whether something is still on its way into the stream. */
@@ -53,20 +57,28 @@ export class Resends {
   }
 
   keyOfPacket(kind: PublishKind, packetId: number, payload: Buffer): string {
-    const prefix = this.#prefix
-    const at = prefix.length
-    const bytes = Buffer.allocUnsafe(at + 4 + payload.length)
-    prefix.copy(bytes)
-    bytes[at] = BY_PACKET
-    bytes[at + 1] = KINDS[kind]
-    bytes[at + 2] = packetId >> 8
-    bytes[at + 3] = packetId & 0xff
-    payload.copy(bytes, at + 4)
+    const bytes = this.#prefixed(4 + payload.length)
+    bytes[PREFIX_BYTES] = BY_PACKET
+    bytes[PREFIX_BYTES + 1] = KINDS[kind]
+    bytes[PREFIX_BYTES + 2] = packetId >> 8
+    bytes[PREFIX_BYTES + 3] = packetId & 0xff
+    payload.copy(bytes, PREFIX_BYTES + 4)
     return digest(bytes)
   }
 
   keyOfMessageId(messageId: string): string {
-    return digest(Buffer.concat([this.#prefix, Buffer.from([BY_MESSAGE_ID]), Buffer.from(messageId)]))
+    const bytes = this.#prefixed(1 + Buffer.byteLength(messageId))
+    bytes[PREFIX_BYTES] = BY_MESSAGE_ID
+    bytes.write(messageId, PREFIX_BYTES + 1)
+    return digest(bytes)
+  }
+
+  /** The secret and the tenure, and room for so many bytes after them. */
+  #prefixed(size: number): Buffer {
+    const bytes = Buffer.allocUnsafe(PREFIX_BYTES + size)
+    this.#secret.copy(bytes)
+    bytes.write(this.#tenureId, SECRET_BYTES, 'latin1')
+    return bytes
   }
 
   /** What became of an earlier publish with this key: the flight that it is part of, or that it is recorded. */
@@ -125,8 +137,9 @@ export function keyBytes(key: string): Buffer {
   return Buffer.from(key, 'latin1')
 }
 
-function keyPrefix(secret: Secret, tenureId: TenureId): Buffer {
-  return Buffer.concat([createHash('sha256').update(secret.reveal()).digest(), idToBytes(tenureId)])
+/** What keys the digests, of a secret of any length. */
+export function resendKey(secret: Secret): Buffer {
+  return createHash('sha256').update(secret.reveal()).digest()
 }
 
 // A secret prefix makes a sound MAC here because half of the digest is cut off, so that none can be extended; it costs

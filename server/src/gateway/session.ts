@@ -28,7 +28,9 @@ export class Session implements PacketHandler, Publisher {
   /** MQTT 5 section 3.1.2.11.7: whether the device wants reason strings. */
   readonly wantsReasons: boolean
   readonly #maxPacketBytes: number
-  readonly #deliveries: Deliveries
+  readonly #receiveMaximum: number
+  // Most sessions have no command on its way.
+  #deliveries: Deliveries | undefined
   readonly #ingest: Ingest
   readonly #onEnd: (session: Session) => void
 
@@ -55,11 +57,7 @@ export class Session implements PacketHandler, Publisher {
     this.subscriptions = new Subscriptions(this.topics, limits.subscriptions)
     this.wantsReasons = properties.requestProblemInformation !== false
     this.#maxPacketBytes = properties.maximumPacketSize ?? Number.MAX_SAFE_INTEGER
-    this.#deliveries = new Deliveries({
-      capacity: limits.outgoingMessages,
-      receiveMaximum: Math.min(properties.receiveMaximum ?? 20, limits.outgoingMessages),
-      send: (payload, packetId) => this.#sendCommand(payload, 1, packetId),
-    })
+    this.#receiveMaximum = Math.min(properties.receiveMaximum ?? 20, limits.outgoingMessages)
     this.#ingest = new Ingest(this)
   }
 
@@ -90,7 +88,7 @@ export class Session implements PacketHandler, Publisher {
   }
 
   closed(): void {
-    this.#deliveries.clear()
+    this.#deliveries?.clear()
     this.context.congested.delete(this.connection)
     this.#onEnd(this)
   }
@@ -105,7 +103,14 @@ export class Session implements PacketHandler, Publisher {
       return false
     // [MQTT-3.1.2-24] nothing larger than the device said it takes; the topic and headers are below 128 bytes.
     if (payload.length + 128 > this.#maxPacketBytes) return false
-    if (commands === 1) return this.#deliveries.add(commandId, payload)
+    if (commands === 1) {
+      this.#deliveries ??= new Deliveries({
+        capacity: this.context.limits.outgoingMessages,
+        receiveMaximum: this.#receiveMaximum,
+        send: (body, packetId) => this.#sendCommand(body, 1, packetId),
+      })
+      return this.#deliveries.add(commandId, payload)
+    }
     // Nothing tells that it arrived: it counts as delivered when its result comes.
     this.#sendCommand(payload, 0, 0)
     return true
@@ -134,7 +139,7 @@ export class Session implements PacketHandler, Publisher {
 
   /** Nothing of the old tenure goes out any more. */
   leaveTenure(): void {
-    this.#deliveries.clear()
+    this.#deliveries?.clear()
     this.line = undefined
   }
 
@@ -159,7 +164,7 @@ export class Session implements PacketHandler, Publisher {
       this.#malformed()
       return
     }
-    const commandId = this.#deliveries.acknowledge(answer >> 8)
+    const commandId = this.#deliveries?.acknowledge(answer >> 8)
     // A device that refuses a message has not taken the command.
     if (commandId === undefined || (answer & 0xff) >= reason.unspecified || this.line === undefined) return
     this.context.counters.commandsDelivered += 1
