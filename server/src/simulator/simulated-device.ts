@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import mqtt, { type MqttClient } from 'mqtt'
 import { AppError, type Log, type Secret } from '../core/index.ts'
 import type { Random, Report } from './behaviour.ts'
@@ -45,6 +46,9 @@ export function runDevice({
     throw new AppError('invalid_request', { message: `There is no simulation of ${device.deviceType}.` })
   const topic = (name: string) => `hearth/1/${device.deviceId}/${name}`
   const answers = new Map<string, string>()
+  // This MQTT client sends again without DUP; an id of its own lets the server recognise a message all the same.
+  const run = randomBytes(6).toString('base64url')
+  let messages = 0
   let inFlight = 0
   let acknowledged = 0
   let refused = 0
@@ -63,9 +67,14 @@ export function runDevice({
   client.on('error', (error) => log.debug('a simulated device could not connect', { error }))
   client.on('connect', () => {
     client.subscribe(topic('commands'), { qos: 1 })
-    for (const report of behaviour.wake()) publish(report.kind, report.payload)
+    for (const report of behaviour.wake()) say(report)
   })
   client.on('message', (_topic, message) => obey(message))
+
+  function say({ kind, payload }: Report): void {
+    messages += 1
+    publish(kind, { ...payload, $id: `${run}-${messages}` })
+  }
 
   function publish(name: Report['kind'] | 'results', payload: object): void {
     inFlight += 1
@@ -83,7 +92,7 @@ export function runDevice({
       const answer = behaviour?.obey(command, args ?? {})
       status = answer?.status ?? 'FAILURE'
       remember(id, status)
-      for (const report of answer?.reports ?? []) publish(report.kind, report.payload)
+      for (const report of answer?.reports ?? []) say(report)
     }
     publish('results', { id, status })
   }
@@ -107,7 +116,7 @@ export function runDevice({
       return refused
     },
     stir() {
-      for (const report of behaviour.stir()) publish(report.kind, report.payload)
+      for (const report of behaviour.stir()) say(report)
     },
     close: () => client.endAsync(),
   }

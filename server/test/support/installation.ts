@@ -74,7 +74,7 @@ export async function createInstallation(extraEnv: NodeJS.ProcessEnv = {}): Prom
       server = spawn(process.execPath, [BIN, 'start', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
       const child = server
       for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (printed += chunk))
-      const ready = args.includes('--demo') ? 'devices are online' : 'Hearthlock is running'
+      const ready = args.includes('--demo') ? 'npx hearthlock unlock' : 'Ctrl-C stops it'
       await new Promise<void>((resolve, reject) => {
         const timer = setTimeout(
           () => reject(new Error(`the server did not start in time:\n${printed}`)),
