@@ -104,7 +104,7 @@ export function createWatchers({ registry, clock, log, queueLength, checkMs }: W
         return
       }
       const pending = tell(watcher, next.update)
-      if (pending) {
+      if (pending !== undefined) {
         watcher.busy = true
         void pending.then(() => {
           watcher.busy = false
