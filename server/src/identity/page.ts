@@ -7,17 +7,18 @@ export interface Page {
 }
 
 const style = `
-:root{color-scheme:light dark;--bg:#f4f1ec;--card:#fff;--ink:#23201c;--soft:#6a635a;--line:#cfc7bb;--act:#9a3b12;--on:#fff;--bad:#a3120f}
-@media(prefers-color-scheme:dark){:root{--bg:#1a1714;--card:#25211d;--ink:#f0ebe4;--soft:#b1a89c;--line:#4a433b;--act:#e08a55;--on:#1a1714;--bad:#ff9a8f}}
+:root{color-scheme:light dark;--bg:#f4f1ec;--card:#fff;--ink:#23201c;--soft:#6a635a;--line:#cfc7bb;--edge:#8a8073;--act:#9a3b12;--on:#fff;--bad:#a3120f;--tint:#fbeeec}
+@media(prefers-color-scheme:dark){:root{--bg:#1a1714;--card:#25211d;--ink:#f0ebe4;--soft:#b1a89c;--line:#4a433b;--edge:#8f8579;--act:#e08a55;--on:#1a1714;--bad:#ff9a8f;--tint:#3a2523}}
 *{box-sizing:border-box}
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1rem;background:var(--bg);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}
 main{width:100%;max-width:24rem;padding:2rem 1.5rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem}
 .mark{margin:0 0 1.25rem;font-weight:600;letter-spacing:.02em;color:var(--act)}
-h1{margin:0 0 .25rem;font-size:1.5rem;line-height:1.25}
-p{margin:0 0 1.25rem;color:var(--soft)}
-.bad{padding:.75rem 1rem;border-left:.25rem solid var(--bad);color:var(--ink)}
+h1{margin:0 0 .5rem;font-size:1.5rem;line-height:1.25;text-wrap:balance}
+p{margin:0 0 1.25rem;color:var(--soft);text-wrap:pretty}
+p:last-child{margin:0}
+.bad{padding:.75rem 1rem;border-left:.25rem solid var(--bad);border-radius:.25rem;background:var(--tint);color:var(--ink)}
 label{display:block;margin:0 0 .25rem;font-weight:600}
-input{width:100%;margin:0 0 1rem;padding:.7rem .75rem;font:inherit;color:inherit;background:transparent;border:1px solid var(--line);border-radius:.5rem}
+input{width:100%;margin:0 0 1rem;padding:.7rem .75rem;font:inherit;color:inherit;background:transparent;border:1px solid var(--edge);border-radius:.5rem}
 input:focus-visible,button:focus-visible{outline:.2rem solid var(--act);outline-offset:.1rem}
 button{width:100%;padding:.8rem;font:inherit;font-weight:600;color:var(--on);background:var(--act);border:0;border-radius:.5rem;cursor:pointer}`
 const styleHash = createHash('sha256').update(style).digest('base64')
@@ -63,7 +64,7 @@ const sentences = {
     'It was open for too long, or was finished in another window. Go back to the app and start again.',
   ],
   refused: [
-    'This sign-in can not go on',
+    'This sign-in cannot go on',
     'The app asked for something that is not allowed. Start again from the app.',
   ],
   busy: [

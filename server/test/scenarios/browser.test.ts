@@ -1,0 +1,142 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CUSTOMER } from '../support/household.ts'
+import { createInstallation, type Installation } from '../support/installation.ts'
+
+const CHROMIUM = '/usr/bin/chromium'
+const TIMEOUT_MS = 15_000
+
+/** What a native app does (RFC 8252): it sends the browser to the sign-in page and waits on a loopback address. */
+describe.skipIf(!existsSync(CHROMIUM))(`signing in with a browser (needs ${CHROMIUM})`, () => {
+  let at: Installation
+  let browser: Browser
+  let app: Server
+  let redirectUri: string
+  let calledBack: URL[] = []
+
+  beforeAll(async () => {
+    at = await createInstallation()
+    await at.start()
+    const { email, name, password } = CUSTOMER
+    await at.cli(['sign-up', '--email', email, '--name', name], { input: password })
+    app = createServer((req, res) => {
+      const url = new URL(req.url ?? '', redirectUri)
+      if (url.pathname === '/callback') calledBack.push(url)
+      res.end('Back in the app.')
+    }).listen(0, '127.0.0.1')
+    await once(app, 'listening')
+    redirectUri = `http://127.0.0.1:${(app.address() as AddressInfo).port}/callback`
+    browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      timeout: TIMEOUT_MS,
+      args: [
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+      ],
+    })
+  }, 120_000)
+
+  afterAll(async () => {
+    await browser?.close()
+    app?.closeAllConnections()
+    app?.close()
+    await at?.dispose()
+  })
+
+  function authorization(changes: Record<string, string> = {}): string {
+    const challenge = createHash('sha256').update(randomBytes(32).toString('base64url')).digest('base64url')
+    const query = new URLSearchParams({
+      client_id: 'hearthlock-cli',
+      response_type: 'code',
+      redirect_uri: redirectUri,
+      scope: 'openid offline_access',
+      code_challenge: challenge,
+      code_challenge_method: 'S256',
+      state: 'the-app’s-own',
+      ...changes,
+    })
+    return `${at.url}/oauth/auth?${query}`
+  }
+
+  async function open(url: string, options: BrowserContextOptions = {}): Promise<Page> {
+    calledBack = []
+    const page = await (await browser.newContext(options)).newPage()
+    page.setDefaultTimeout(TIMEOUT_MS)
+    await page.goto(url)
+    return page
+  }
+
+  async function submit(page: Page, email: string, password: string): Promise<void> {
+    await page.getByLabel('E-mail address').fill(email)
+    await page.getByLabel('Password').fill(password)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+  }
+
+  it.each([
+    ['on a desktop', { viewport: { width: 1280, height: 800 } }],
+    ['on a phone', { viewport: { width: 390, height: 844 } }],
+    ['without scripts', { javaScriptEnabled: false }],
+  ])(
+    '%s, a wrong password is said to be wrong and the right one leads back to the app',
+    async (_, options) => {
+      const page = await open(authorization(), options)
+      await submit(page, CUSTOMER.email, 'not the password')
+      await page.getByRole('alert').waitFor()
+      expect(await page.getByRole('alert').textContent()).toMatch(/not right/)
+      expect(await page.getByLabel('E-mail address').inputValue()).toBe(CUSTOMER.email)
+      expect(await page.getByLabel('Password').inputValue()).toBe('')
+      expect(calledBack).toEqual([])
+
+      await submit(page, CUSTOMER.email, CUSTOMER.password)
+      // Chromium holds the redirects of a form to the page's form-action: a policy without the app's origin ends here.
+      await page.waitForURL((url) => url.pathname === '/callback')
+      expect(calledBack).toHaveLength(1)
+      expect(calledBack[0]?.searchParams.get('state')).toBe('the-app’s-own')
+      expect(calledBack[0]?.searchParams.get('iss')).toBe(at.url)
+      expect(calledBack[0]?.searchParams.get('code')).toBeTruthy()
+      await page.context().close()
+    },
+  )
+
+  it('its own policy lets the page be styled, and it fits a phone without scrolling sideways', async () => {
+    const page = await open(authorization(), { viewport: { width: 390, height: 844 } })
+    const complaints: string[] = []
+    page.on('console', (message) => complaints.push(message.text()))
+    await page.reload()
+    const button = page.getByRole('button', { name: 'Sign in' })
+    expect((await button.boundingBox())?.width).toBeGreaterThan(250)
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(390)
+    expect(complaints).toEqual([])
+    await page.context().close()
+  })
+
+  it('a request that would lead elsewhere ends on our page, and nobody is called back', async () => {
+    const page = await open(authorization({ redirect_uri: 'http://127.0.0.2/callback' }))
+    expect(new URL(page.url()).origin).toBe(at.url)
+    expect(await page.getByRole('heading').textContent()).toBe('This sign-in cannot go on')
+    expect(await page.getByRole('button').count()).toBe(0)
+    expect(calledBack).toEqual([])
+    await page.context().close()
+  })
+
+  it('a sign-in belongs to the browser that began it', async () => {
+    const page = await open(authorization())
+    const elsewhere = await open(page.url())
+    expect(await elsewhere.getByRole('heading').textContent()).toBe('This sign-in has expired')
+    expect(await elsewhere.getByLabel('Password').count()).toBe(0)
+    await page.context().close()
+    await elsewhere.context().close()
+  })
+})
