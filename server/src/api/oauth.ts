@@ -22,7 +22,7 @@ export function oauthRoutes({ app, limit, identity }: RouteParts): void {
           for (const [name, value] of Object.entries(reply.getHeaders())) {
             if (value !== undefined) reply.raw.setHeader(name, value)
           }
-          identity.handleOAuth(request.raw, reply.raw)
+          identity.handleOAuth(request.raw, reply.raw, { remoteAddress: request.ip })
         },
       ],
       handler: () => {},

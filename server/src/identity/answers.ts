@@ -14,6 +14,7 @@ export interface Refusal {
 const statuses: Partial<Record<ErrorCode, number>> = {
   invalid_request: 400,
   sign_in_refused: 401,
+  not_found: 404,
   too_large: 413,
   rate_limited: 429,
   unavailable: 503,

@@ -14,6 +14,15 @@ export interface Artifacts {
   sweep(): Promise<number>
 }
 
+/** Times in the clear are kept to the hour: a copy does not tell when exactly somebody signed in. */
+const HOUR_MS = 3_600_000
+
+interface Sealed {
+  payload: AdapterPayload
+  /** The exact end, which counts; the row's own is the next full hour. */
+  expiresAtMs: number
+}
+
 const SWEEP_BATCH = 500
 const SWEEP_BATCHES = 200
 
@@ -63,9 +72,10 @@ export function createArtifacts(o: { database: Database; keys: Keys; clock: Cloc
     type Row = Awaited<ReturnType<ReturnType<typeof rows>['execute']>>[number]
     function open(row: Row | undefined): AdapterPayload | undefined {
       if (!row || row.expires_at <= now()) return undefined
-      const payload = JSON.parse(
+      const { payload, expiresAtMs } = JSON.parse(
         sealing.unseal(where(model, row.id_digest), row.sealed).toString(),
-      ) as AdapterPayload
+      ) as Sealed
+      if (expiresAtMs <= o.clock.nowMs()) return undefined
       return row.consumed_at
         ? { ...payload, consumed: Math.floor(row.consumed_at.getTime() / 1000) }
         : payload
@@ -75,12 +85,16 @@ export function createArtifacts(o: { database: Database; keys: Keys; clock: Cloc
       async upsert(id, payload, expiresIn) {
         if (expiresIn === undefined) throw new Error(`${model} has no time to live`)
         const [newest, ...older] = idDigests(id) as [Buffer, ...Buffer[]]
+        const expiresAtMs = o.clock.nowMs() + expiresIn * 1000
         const row = {
           uid_digest: model === 'Grant' ? digestOf('handle', grantHandle(id)) : digestOf('uid', payload.uid),
           user_code_digest: digestOf('user-code', payload.userCode),
           grant_digest: digestOf('grant', payload.grantId),
-          sealed: sealing.seal(where(model, newest), JSON.stringify(payload)),
-          expires_at: new Date(o.clock.nowMs() + expiresIn * 1000),
+          sealed: sealing.seal(
+            where(model, newest),
+            JSON.stringify({ payload, expiresAtMs } satisfies Sealed),
+          ),
+          expires_at: new Date(Math.ceil(expiresAtMs / HOUR_MS) * HOUR_MS),
         }
         // Written under a former root key: this row takes its place.
         if (older.length > 0) {
@@ -126,7 +140,7 @@ export function createArtifacts(o: { database: Database; keys: Keys; clock: Cloc
       async consume(id) {
         const used = await tables
           .updateTable('identity.artifact')
-          .set({ consumed_at: now() })
+          .set({ consumed_at: new Date(o.clock.nowMs() - (o.clock.nowMs() % HOUR_MS)) })
           .where('model', '=', model)
           .where('id_digest', 'in', idDigests(id))
           .where('consumed_at', 'is', null)

@@ -49,9 +49,10 @@ export interface Identity {
   enrolOperator(person: NewPerson & { code: Secret }): Promise<void>
   /**
    * Everything below `/oauth/`, and `/.well-known/openid-configuration`. Needs the raw request: the body
-   * must not have been read.
+   * must not have been read. `from`: whom the request comes from, for the limits, where the caller knows better than
+   * the socket (behind a trusted proxy).
    */
-  handleOAuth(req: IncomingMessage, res: ServerResponse): void
+  handleOAuth(req: IncomingMessage, res: ServerResponse, from?: { remoteAddress: string | undefined }): void
   /** @throws AppError unauthenticated, whatever was wrong; unavailable */
   authenticate(request: ResourceRequest): Promise<Principal>
   /** Ends the sign-in: its access and refresh tokens stop at once. */
@@ -67,8 +68,6 @@ export interface IdentityOptions {
   log: Log
   /** The public URL, without path, as browsers and clients see it. A function when the port is known late. */
   issuer: string | (() => string)
-  /** Whom a request comes from, for the limits; the socket's address unless a trusted proxy says more. */
-  remoteAddress?: ((req: IncomingMessage) => string | undefined) | undefined
   /** Only for tests that need many accounts. */
   passwordCost?: Argon2Cost | undefined
   limits?: Partial<IdentityLimits> | undefined
@@ -83,8 +82,12 @@ export interface Allowance {
 export interface IdentityLimits {
   /** Authorization requests: each leaves a row for a quarter of an hour. */
   beginPerAddress: Allowance
+  /** For each network that tries; only wrong passwords count. */
   signInPerAccount: Allowance
+  /** For all networks together from which the account has not signed in yet. */
+  signInPerAccountAnywhere: Allowance
   signInPerAddress: Allowance
+  /** For each network that tries. */
   signUpPerAccount: Allowance
   signUpPerAddress: Allowance
   enrolmentPerAddress: Allowance

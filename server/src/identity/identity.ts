@@ -19,6 +19,7 @@ import { loadSigningKey } from './signing-key.ts'
 const defaultLimits: IdentityLimits = {
   beginPerAddress: { burst: 200, everySeconds: 1 },
   signInPerAccount: { burst: 10, everySeconds: 60 },
+  signInPerAccountAnywhere: { burst: 100, everySeconds: 20 },
   signInPerAddress: { burst: 100, everySeconds: 2 },
   signUpPerAccount: { burst: 5, everySeconds: 300 },
   signUpPerAddress: { burst: 30, everySeconds: 20 },
@@ -42,7 +43,6 @@ export function createIdentity(options: IdentityOptions): Identity {
   const { database, keys, vault, clock, log } = options
   const limits = { ...defaultLimits, ...options.limits }
   const issuer = () => new URL(typeof options.issuer === 'string' ? options.issuer : options.issuer()).origin
-  const remoteAddress = options.remoteAddress ?? ((req) => req.socket.remoteAddress)
 
   const accounts = createAccounts({ database })
   const artifacts = createArtifacts({ database, keys, clock })
@@ -71,7 +71,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     if (started?.issuer === issuer()) return started
     if (!signingKey) throw new AppError('unavailable', { detail: 'identity has not started' })
     const provider = createProvider({ issuer: issuer(), artifacts, accounts, keys, signingKey, log })
-    const interaction = createInteraction({ provider, signIn, issuer: issuer(), remoteAddress, log })
+    const interaction = createInteraction({ provider, signIn, issuer: issuer(), log })
     started = { issuer: issuer(), provider, callback: provider.callback(), interaction }
     return started
   }
@@ -115,7 +115,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       provider: () => running().callback,
       interaction: () => running().interaction,
       issuer,
-      spendToBegin: (req) => rateLimits.spendForAddress('begin', remoteAddress(req)),
+      spendToBegin: (remoteAddress) => rateLimits.spendForAddress('begin', remoteAddress),
       log,
     }),
     async authenticate(request) {

@@ -12,7 +12,6 @@ export interface InteractionOptions {
   provider: Provider
   signIn: SignIn
   issuer: string
-  remoteAddress: (req: IncomingMessage) => string | undefined
   log: Log
 }
 
@@ -23,7 +22,11 @@ type Details = Awaited<ReturnType<Provider['interactionDetails']>>
  * and for first-party programs (`Accept: application/json`).
  */
 export function createInteraction(o: InteractionOptions) {
-  return async (req: IncomingMessage, res: ServerResponse, uid: string): Promise<void> => {
+  return async (
+    req: IncomingMessage,
+    res: ServerResponse,
+    { uid, remoteAddress }: { uid: string; remoteAddress: string | undefined },
+  ): Promise<void> => {
     const json = wantsJson(req)
     let details: Details | undefined
     let email: string | undefined
@@ -40,7 +43,7 @@ export function createInteraction(o: InteractionOptions) {
         kind: kindOf(details),
         email: new Personal(credentials.email),
         password: new Secret(credentials.password),
-        remoteAddress: o.remoteAddress(req),
+        remoteAddress,
       })
       await finish(o.provider, req, res, details, accountId, json)
     } catch (caught) {

@@ -1,39 +1,56 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Log } from '../core/index.ts'
+import { AppError, type ErrorCode, type Log } from '../core/index.ts'
 import { refusalOf, sendRefusal, wantsJson } from './answers.ts'
+import type { Identity } from './face.ts'
+import type { createInteraction } from './interaction.ts'
 import { errorPage } from './page.ts'
 
 const INTERACTION = /^\/oauth\/interaction\/([\w-]{1,128})$/
+const BEGIN = '/oauth/auth'
+/** Where the provider is asked, letter by letter. */
+const PROVIDER = /^\/(oauth\/(auth|auth\/[\w-]{1,128}|token|jwks|revoke)|\.well-known\/openid-configuration)$/
 
 /** Sends each request below /oauth/ to the sign-in page or to the provider. */
 export function createOAuthHandler(o: {
   provider: () => (req: IncomingMessage, res: ServerResponse) => Promise<void>
   issuer: () => string
-  interaction: () => (req: IncomingMessage, res: ServerResponse, uid: string) => Promise<void>
+  interaction: () => ReturnType<typeof createInteraction>
   /** @throws AppError rate_limited */
-  spendToBegin: (req: IncomingMessage) => void
+  spendToBegin: (remoteAddress: string | undefined) => void
   log: Log
-}): (req: IncomingMessage, res: ServerResponse) => void {
-  async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+}): Identity['handleOAuth'] {
+  async function handle(
+    req: IncomingMessage,
+    res: ServerResponse,
+    remoteAddress: string | undefined,
+  ): Promise<void> {
     pinToPublicUrl(req, o.issuer())
     res.setHeader('x-content-type-options', 'nosniff')
     const [path = ''] = (req.url ?? '').split('?')
     const uid = INTERACTION.exec(path)?.[1]
     if (uid !== undefined && (req.method === 'GET' || req.method === 'POST')) {
-      await o.interaction()(req, res, uid)
+      await o.interaction()(req, res, { uid, remoteAddress })
     } else {
-      if (path === '/oauth/auth') o.spendToBegin(req)
+      // The provider's router also takes other spellings (case, a trailing slash, an absolute target), which would
+      // get around what is spent here.
+      if (!PROVIDER.test(path)) throw new AppError('not_found')
+      if (path === BEGIN) o.spendToBegin(remoteAddress)
       await o.provider()(req, res)
     }
   }
-  return (req, res) => {
-    handle(req, res).catch((error) => {
+  return (req, res, from = { remoteAddress: req.socket.remoteAddress }) => {
+    handle(req, res, from.remoteAddress).catch((error) => {
       const refusal = refusalOf(error)
       if (!refusal.code) o.log.error('an OAuth request failed', { error })
       if (res.headersSent) res.end()
-      else sendRefusal(res, refusal, wantsJson(req) ? undefined : errorPage(refusal.code ? 'busy' : 'failed'))
+      else sendRefusal(res, refusal, wantsJson(req) ? undefined : errorPage(pageFor(refusal.code)))
     })
   }
+}
+
+function pageFor(code: ErrorCode | undefined) {
+  if (code === undefined) return 'failed'
+  return code === 'not_found' ? 'refused' : 'busy'
 }
 
 /**

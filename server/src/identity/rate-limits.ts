@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import { AppError, type Clock, type Personal } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
+import { normaliseEmail } from '../vault/index.ts'
 import type { AccountKind, Allowance, IdentityLimits } from './face.ts'
 
 type Act = 'begin' | 'signIn' | 'signUp' | 'enrolment'
@@ -9,11 +10,22 @@ type Act = 'begin' | 'signIn' | 'signUp' | 'enrolment'
 export interface RateLimits {
   /** @throws AppError rate_limited */
   spendForAddress(act: Act, remoteAddress: string | undefined): void
-  /** @throws AppError rate_limited */
-  spendForAccount(act: 'signIn' | 'signUp', kind: AccountKind, email: Personal): void
+  /**
+   * Each limit for an account holds for one network at a time: a stranger who fails on purpose shuts out nobody
+   * else. What many networks fail together is bounded too, but not for those from which the account signed in before.
+   * @throws AppError rate_limited
+   */
+  spendForAccount(act: 'signIn' | 'signUp', account: Claimed): void
   /** After a right password: only wrong ones count against an account. */
-  giveBackForAccount(act: 'signIn', kind: AccountKind, email: Personal): void
+  signedIn(account: Claimed): void
   readonly refused: number
+}
+
+/** The account that somebody claims to be, from where. */
+export interface Claimed {
+  kind: AccountKind
+  email: Personal
+  remoteAddress: string | undefined
 }
 
 interface Bucket {
@@ -23,6 +35,7 @@ interface Bucket {
 
 // About 10 MB at most; beyond it the longest unused bucket goes.
 const MAX_BUCKETS = 50_000
+const MAX_FAMILIAR = 50_000
 
 /**
  * Token buckets in memory. An account is named by a keyed digest of its address, whether it exists or not, so a
@@ -30,6 +43,8 @@ const MAX_BUCKETS = 50_000
  */
 export function createRateLimits(o: { keys: Keys; clock: Clock; limits: IdentityLimits }): RateLimits {
   const buckets = new LRUCache<string, Bucket>({ max: MAX_BUCKETS })
+  /** Networks from which an account has signed in; forgotten when this process ends. */
+  const familiar = new LRUCache<string, true>({ max: MAX_FAMILIAR })
   const digests = o.keys.purpose('identity.limits')
   let refused = 0
 
@@ -50,10 +65,15 @@ export function createRateLimits(o: { keys: Keys; clock: Clock; limits: Identity
     buckets.set(key, { ...bucket, tokens: bucket.tokens - 1 })
   }
 
-  const accountKey = (act: Act, kind: AccountKind, email: Personal) => {
-    const address = email.reveal().normalize('NFC').trim().toLowerCase()
-    return `${act}:account:${digests.digest(`${kind}:${address}`).toString('base64')}`
+  function giveBack(key: string, allowance: Allowance): void {
+    const bucket = current(key, allowance)
+    buckets.set(key, { ...bucket, tokens: Math.min(allowance.burst, bucket.tokens + 1) })
   }
+
+  const digestOf = (kind: AccountKind, email: Personal) =>
+    digests.digest(`${kind}:${normaliseEmail(email.reveal())}`).toString('base64')
+  const from = (remoteAddress: string | undefined) =>
+    remoteAddress === undefined ? 'unknown' : network(remoteAddress)
   const perAccount = { signIn: o.limits.signInPerAccount, signUp: o.limits.signUpPerAccount }
   const perAddress = {
     begin: o.limits.beginPerAddress,
@@ -66,11 +86,19 @@ export function createRateLimits(o: { keys: Keys; clock: Clock; limits: Identity
     spendForAddress(act, remoteAddress) {
       if (remoteAddress) spend(`${act}:address:${network(remoteAddress)}`, perAddress[act])
     },
-    spendForAccount: (act, kind, email) => spend(accountKey(act, kind, email), perAccount[act]),
-    giveBackForAccount(act, kind, email) {
-      const key = accountKey(act, kind, email)
-      const bucket = current(key, perAccount[act])
-      buckets.set(key, { ...bucket, tokens: Math.min(perAccount[act].burst, bucket.tokens + 1) })
+    spendForAccount(act, { kind, email, remoteAddress }) {
+      const account = digestOf(kind, email)
+      const there = `${account}:${from(remoteAddress)}`
+      spend(`${act}:account:${there}`, perAccount[act])
+      if (act !== 'signIn' || familiar.has(there)) return
+      spend(`${act}:anywhere:${account}`, o.limits.signInPerAccountAnywhere)
+    },
+    signedIn({ kind, email, remoteAddress }) {
+      const account = digestOf(kind, email)
+      const there = `${account}:${from(remoteAddress)}`
+      giveBack(`signIn:account:${there}`, perAccount.signIn)
+      if (!familiar.has(there)) giveBack(`signIn:anywhere:${account}`, o.limits.signInPerAccountAnywhere)
+      familiar.set(there, true)
     },
     get refused() {
       return refused

@@ -24,12 +24,12 @@ export function createSignIn(o: {
 }): SignIn {
   return async ({ kind, email, password, remoteAddress }) => {
     o.limits.spendForAddress('signIn', remoteAddress)
-    o.limits.spendForAccount('signIn', kind, email)
+    o.limits.spendForAccount('signIn', { kind, email, remoteAddress })
     const accountId = await o.vault.findByEmail(kind, email)
     const account = await o.accounts.find(accountId ?? newId<AccountId>())
     const { right, stale } = await o.passwords.verify(password, account)
     if (!right || account?.kind !== kind) throw new AppError('sign_in_refused')
-    o.limits.giveBackForAccount('signIn', kind, email)
+    o.limits.signedIn({ kind, email, remoteAddress })
     if (stale) {
       const sealedPassword = await o.passwords.seal(account.accountId, password)
       await o.accounts.setPassword(account.accountId, sealedPassword)

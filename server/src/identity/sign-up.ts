@@ -25,7 +25,7 @@ export function createSignUp(o: {
     o.vault.checkEmail(email)
     o.vault.checkName(name)
     checkPassword(password, email)
-    o.limits.spendForAccount('signUp', 'customer', email)
+    o.limits.spendForAccount('signUp', { kind: 'customer', email, remoteAddress })
     await answerAtMultiplesOf(o.answerMs, async () => {
       const accountId = newId<AccountId>()
       const sealedPassword = await o.passwords.seal(accountId, password)

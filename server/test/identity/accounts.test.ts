@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Personal, Secret } from '../../src/core/index.ts'
 import type { IdentityOptions } from '../../src/identity/index.ts'
@@ -16,8 +18,9 @@ async function attempt(
   address: string,
   secret: string,
   clientId?: string,
+  remoteAddress?: string,
 ): Promise<{ status: number; body: unknown }> {
-  const agent = new UserAgent(s.url, clientId)
+  const agent = new UserAgent(s.url, clientId, remoteAddress)
   const answer = await agent.answer(await agent.begin(), address, secret)
   return { status: answer.status, body: await answer.json() }
 }
@@ -96,6 +99,52 @@ describe('limits', () => {
     expect((await agent.answer(interaction, email, password)).status).toBe(200)
   })
 
+  it('let the right password in from elsewhere while a stranger fails on purpose, at any spelling of the address', async () => {
+    await setUpWith({ signInPerAccount: few })
+    const from = async (remoteAddress: string, address: string, secret: string) =>
+      (await attempt(address, secret, undefined, remoteAddress)).status
+    for (const spelling of [email, email.toUpperCase()])
+      expect(await from('192.0.2.66', spelling, 'wrong')).toBe(401)
+    expect(await from('192.0.2.66', email, password)).toBe(429)
+    expect(await from('198.51.100.1', email, password)).toBe(200)
+  })
+
+  it('bound what many networks guess together, but not the network from which the account has signed in', async () => {
+    await setUpWith({ signInPerAccountAnywhere: { burst: 3, everySeconds: 60 } })
+    const from = async (remoteAddress: string, secret: string) =>
+      (await attempt(email, secret, undefined, remoteAddress)).status
+    expect(await from('198.51.100.1', password)).toBe(200)
+    for (let i = 1; i <= 3; i++) expect(await from(`192.0.2.${i}`, 'wrong')).toBe(401)
+    expect(await from('192.0.2.9', 'wrong')).toBe(429)
+    expect(await from('198.51.100.1', 'wrong')).toBe(401)
+    expect(await from('198.51.100.1', password)).toBe(200)
+  })
+
+  it('leave signing up to others when a stranger used up an address on purpose', async () => {
+    s = await setUp({ limits: { signUpPerAccount: few } })
+    const from = (remoteAddress: string) => s.identity.signUp({ ...ada, remoteAddress })
+    await from('192.0.2.66')
+    await from('192.0.2.66')
+    await expect(from('192.0.2.66')).rejects.toMatchObject({ code: 'rate_limited' })
+    await expect(from('198.51.100.1')).resolves.toBeUndefined()
+  })
+
+  it('hold for every spelling of the way in that the provider understands', async () => {
+    s = await setUp({ limits: { beginPerAddress: few } })
+    const { pathname, search } = new URL(new UserAgent(s.url).authorizationUrl(), s.url)
+    const { port } = new URL(s.url)
+    const statusOf = async (path: string) => {
+      const request = get({ host: '127.0.0.1', port, path: path + search })
+      const [response] = (await once(request, 'response')) as [IncomingMessage]
+      response.resume()
+      return response.statusCode
+    }
+    for (let i = 0; i < 2; i++) expect(await statusOf(pathname)).toBe(303)
+    for (const spelling of [`${pathname}/`, '/oauth/AUTH', `http://elsewhere.example${pathname}`])
+      expect(await statusOf(spelling)).toBe(404)
+    expect(await statusOf(pathname)).toBe(429)
+  })
+
   it('count wrong passwords only', async () => {
     await setUpWith({ signInPerAccount: few })
     for (let i = 0; i < 5; i++) expect((await attempt(email, password)).status).toBe(200)
@@ -165,7 +214,7 @@ describe('a password due for renewal', () => {
     const { createPasswords } = await import('../../src/identity/passwords.ts')
     const { createAccounts } = await import('../../src/identity/accounts.ts')
     const none = () => {}
-    const limits = { spendForAddress: none, spendForAccount: none, giveBackForAccount: none, refused: 0 }
+    const limits = { spendForAddress: none, spendForAccount: none, signedIn: none, refused: 0 }
     const dearer = createSignIn({
       vault: s.vault,
       accounts: createAccounts({ database: s.database }),

@@ -171,12 +171,29 @@ describe('time', () => {
     expect((await agent.refresh(tokens.refresh_token)).status).toBe(400)
   })
 
+  it('stands in the clear to the hour only, and counts to the second', async () => {
+    const agent = new UserAgent(s.url)
+    const { refresh_token } = await agent.signIn(email, password)
+    await agent.refresh(refresh_token)
+    const { rows } = await s.database.pool.query<{ expires_at: Date; consumed_at: Date | null }>(
+      'select expires_at, consumed_at from identity.artifact',
+    )
+    const times = rows.flatMap((row) => [row.expires_at, ...(row.consumed_at ? [row.consumed_at] : [])])
+    expect(rows.some((row) => row.consumed_at)).toBe(true)
+    expect(times.map((time) => time.getTime() % 3_600_000)).toEqual(times.map(() => 0))
+    const { adapter } = createArtifacts({ database: s.database, keys: s.keys, clock: s.clock })
+    await adapter('Interaction').upsert('soon over', { exp: 1 }, 10)
+    expect(await adapter('Interaction').find('soon over')).toEqual({ exp: 1 })
+    s.clock.advance(10)
+    expect(await adapter('Interaction').find('soon over')).toBeUndefined()
+  })
+
   it('sweeps what has expired, in batches, and nothing else', async () => {
     const artifacts = createArtifacts({ database: s.database, keys: s.keys, clock: s.clock })
     const grants = artifacts.adapter('Grant')
     for (let i = 0; i < 520; i++) await artifacts.adapter('ReplayDetection').upsert(`proof ${i}`, {}, 10)
-    await grants.upsert('lasting', { accountId: 'a' }, 1000)
-    s.clock.advance(11)
+    await grants.upsert('lasting', { accountId: 'a' }, 10_000)
+    s.clock.advance(3_611)
     expect(await artifacts.sweep()).toBeGreaterThanOrEqual(520)
     expect(await grants.find('lasting')).toMatchObject({ accountId: 'a' })
     expect(await artifacts.sweep()).toBe(0)
@@ -199,7 +216,8 @@ describe('the store under contention', () => {
     const attempts = Array.from({ length: 8 }, () => adapter.upsert('raced proof', {}, 10))
     const outcomes = await Promise.allSettled(attempts)
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
-    s.clock.advance(11)
+    // The row's own end stands on the full hour.
+    s.clock.advance(3_611)
     await expect(adapter.upsert('raced proof', {}, 10)).resolves.toBeUndefined()
   })
 

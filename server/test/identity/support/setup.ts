@@ -32,6 +32,7 @@ const generous = { burst: 10_000, everySeconds: 1 }
 const noLimits: Partial<IdentityLimits> = {
   beginPerAddress: generous,
   signInPerAccount: generous,
+  signInPerAccountAnywhere: generous,
   signInPerAddress: generous,
   signUpPerAccount: generous,
   signUpPerAddress: generous,
@@ -65,7 +66,10 @@ export async function setUp(options: Partial<IdentityOptions> = {}): Promise<Set
     limits: { ...noLimits, ...options.limits },
   })
   await identity.start()
-  const server = createServer((req, res) => identity.handleOAuth(req, res))
+  const server = createServer((req, res) => {
+    const from = req.headers['x-test-from']
+    identity.handleOAuth(req, res, typeof from === 'string' ? { remoteAddress: from } : undefined)
+  })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return {

@@ -50,9 +50,13 @@ export class UserAgent {
   readonly verifier = randomBytes(32).toString('base64url')
   key!: ProofKey
 
-  constructor(issuer: string, clientId = 'hearthlock-cli') {
+  /** Sent in a header of its own, which the test's server believes. */
+  readonly remoteAddress: string | undefined
+
+  constructor(issuer: string, clientId = 'hearthlock-cli', remoteAddress?: string) {
     this.issuer = issuer
     this.clientId = clientId
+    this.remoteAddress = remoteAddress
   }
 
   async fetch(
@@ -60,7 +64,8 @@ export class UserAgent {
     init: RequestInit & { headers?: Record<string, string> } = {},
   ): Promise<Response> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const headers = { ...(cookie && { cookie }), ...init.headers }
+    const from = this.remoteAddress && { 'x-test-from': this.remoteAddress }
+    const headers = { ...(cookie && { cookie }), ...from, ...init.headers }
     const response = await fetch(new URL(target, this.issuer), { redirect: 'manual', ...init, headers })
     for (const line of response.headers.getSetCookie()) {
       const [pair = ''] = line.split(';')
