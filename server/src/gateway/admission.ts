@@ -90,17 +90,20 @@ export class Admission {
   }
 
   /**
-   * False after too many failures from this address or, for what can be guessed (passwords, tokens), for this
-   * device id. A certificate's key can't be guessed: a stranger's failures do not lock its owner out.
+   * False after too many failures from this address, or of this address for one device id, where the credential can
+   * be guessed (passwords, tokens). Never for what came from elsewhere: a stranger who fails on purpose must not lock
+   * the device out.
    */
   mayAuthenticate(address: string, claimedDeviceId: string | undefined): boolean {
-    if (this.#counts(address) && !this.#failuresPerAddress.has(address)) return false
-    return claimedDeviceId === undefined || this.#failuresPerDevice.has(claimedDeviceId)
+    if (!this.#counts(address)) return true
+    if (!this.#failuresPerAddress.has(address)) return false
+    return claimedDeviceId === undefined || this.#failuresPerDevice.has(`${address} ${claimedDeviceId}`)
   }
 
   authenticationFailed(address: string, claimedDeviceId: string | undefined): void {
-    if (this.#counts(address)) this.#failuresPerAddress.take(address)
-    if (claimedDeviceId !== undefined) this.#failuresPerDevice.take(claimedDeviceId)
+    if (!this.#counts(address)) return
+    this.#failuresPerAddress.take(address)
+    if (claimedDeviceId !== undefined) this.#failuresPerDevice.take(`${address} ${claimedDeviceId}`)
   }
 
   /** Closes what did not get through its CONNECT in time, the slow TLS handshakes included. */

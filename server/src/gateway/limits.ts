@@ -19,6 +19,7 @@ export interface GatewayLimits {
   limitLoopback: boolean
   failuresPerMinutePerAddress: number
   failureBurstPerAddress: number
+  /** Of one address for one device id. */
   failuresPerMinutePerDevice: number
   failureBurstPerDevice: number
   /** Addresses and device ids that are remembered at most, for the limits above. */

@@ -138,18 +138,39 @@ describe('CONNECT', () => {
     await client.next('pingresp')
     client.socket.destroy()
   })
+})
 
-  it('too many failures for a device id are refused unseen, also with the right password, until time has passed', async () => {
+describe('failures for one device id', () => {
+  let world: World
+  beforeAll(async () => {
+    world = await createWorld({ limits: { limitLoopback: true } })
+  })
+  afterAll(() => world.close())
+
+  async function attempt(victim: TestDevice, password: string, localAddress?: string) {
+    const client = await world.connect({ localAddress })
+    client.connectAs(victim, { password: Buffer.from(password) })
+    const { reasonCode } = await client.next('connack')
+    client.socket.destroy()
+    return reasonCode
+  }
+
+  it('are refused unseen when one address has too many, until time has passed', async () => {
     const victim = await world.device()
-    const attempt = (password: string) =>
-      answer({ password: Buffer.from(password) }, 5, victim).then(({ code }) => code)
     const codes: (number | undefined)[] = []
-    for (let index = 0; index < 12; index++) codes.push(await attempt('wrong'))
+    for (let index = 0; index < 12; index++) codes.push(await attempt(victim, 'wrong'))
     expect(codes.slice(0, 10)).toEqual(Array(10).fill(0x86))
     expect(codes.slice(10)).toEqual([0x9f, 0x9f])
-    expect(await attempt(victim.password)).toBe(0x9f)
+    expect(await attempt(victim, victim.password)).toBe(0x9f)
     world.time.offsetMs += 60_000
-    expect(await attempt(victim.password)).toBe(0)
+    expect(await attempt(victim, victim.password)).toBe(0)
+  })
+
+  it('of a stranger do not lock the device out where it is', async () => {
+    const victim = await world.device()
+    for (let index = 0; index < 12; index++) await attempt(victim, 'wrong', '127.0.0.66')
+    expect(await attempt(victim, victim.password, '127.0.0.66')).toBe(0x9f)
+    expect(await attempt(victim, victim.password)).toBe(0)
   })
 })
 

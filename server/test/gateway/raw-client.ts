@@ -6,6 +6,8 @@ import { generate, type IConnectPacket, type Packet, parser } from 'mqtt-packet'
 export interface RawClientOptions {
   port: number
   version: 4 | 5
+  /** Another one of loopback, to come from elsewhere. */
+  localAddress?: string | undefined
   tls?: { ca: string; cert?: string; key?: string; session?: Buffer; maxVersion?: 'TLSv1.2' | 'TLSv1.3' }
 }
 
@@ -40,10 +42,10 @@ export class RawClient {
     )
   }
 
-  static async open({ port, version, tls }: RawClientOptions): Promise<RawClient> {
+  static async open({ port, version, localAddress, tls }: RawClientOptions): Promise<RawClient> {
     const socket = tls
       ? connectTls({ host: '127.0.0.1', port, servername: 'localhost', ...tls })
-      : connectTcp({ host: '127.0.0.1', port })
+      : connectTcp({ host: '127.0.0.1', port, ...(localAddress && { localAddress }) })
     const client = new RawClient(socket, version)
     await Promise.race([once(socket, tls ? 'secureConnect' : 'connect'), client.closed])
     return client
