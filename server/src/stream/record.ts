@@ -1,8 +1,13 @@
 import { place, type SealingKey } from '../keys/index.ts'
 import type { StreamRecord } from './face.ts'
 
-/** The sealed part starts with the time of receipt: milliseconds since the epoch, 8 bytes, big-endian. */
-const TIME_BYTES = 8
+/**
+ * The sealed part: one byte that says how many bytes of padding end it, seven bytes of the time of receipt
+ * (milliseconds since the epoch, big-endian), the payload, the padding.
+ */
+const HEAD_BYTES = 8
+/** Sizes are told in steps of this, or "Locked" and "Unlocked" could be told apart in a copy. */
+const STEP_BYTES = 64
 export const SLOT_BYTES = 16
 
 type Identity = Pick<StreamRecord, 'recordId' | 'tenureId' | 'deviceId' | 'kind'>
@@ -12,10 +17,14 @@ function placeOf(r: Identity): string {
 }
 
 export function sealRecord(key: SealingKey, r: Identity, receivedAtMs: number, payload: Buffer): Buffer {
-  const plain = Buffer.allocUnsafe(TIME_BYTES + payload.length)
+  const end = HEAD_BYTES + payload.length
+  const padding = (STEP_BYTES - (end % STEP_BYTES)) % STEP_BYTES
+  const plain = Buffer.allocUnsafe(end + padding)
   plain.writeUInt32BE(Math.floor(receivedAtMs / 2 ** 32), 0)
   plain.writeUInt32BE(receivedAtMs % 2 ** 32, 4)
-  payload.copy(plain, TIME_BYTES)
+  plain[0] = padding
+  payload.copy(plain, HEAD_BYTES)
+  plain.fill(0, end)
   return key.seal(placeOf(r), plain)
 }
 
@@ -29,8 +38,8 @@ export function openRecord(
 ): { receivedAtMs: number; payload: Buffer } {
   const plain = key.unseal(placeOf(r), r.sealed)
   return {
-    receivedAtMs: plain.readUInt32BE(0) * 2 ** 32 + plain.readUInt32BE(4),
-    payload: plain.subarray(TIME_BYTES),
+    receivedAtMs: (plain.readUInt32BE(0) & 0xff_ffff) * 2 ** 32 + plain.readUInt32BE(4),
+    payload: plain.subarray(HEAD_BYTES, plain.length - (plain[0] as number)),
   }
 }
 
