@@ -22,7 +22,19 @@ export function sealPart<P extends keyof CommandParts>(
   commandId: CommandId,
   value: CommandParts[P],
 ): Buffer {
-  return key.seal(place('home.command', part, commandId), JSON.stringify(value))
+  return key.seal(place('home.command', part, commandId), paddedJson(value))
+}
+
+const STEP_BYTES = 256
+
+/**
+ * JSON of a length in steps, by the spaces that may end it: in a copy, "LockDoor" and "UnlockDoor" must not be told
+ * apart by their lengths.
+ */
+export function paddedJson(value: unknown): string {
+  const text = JSON.stringify(value)
+  const missing = STEP_BYTES - (Buffer.byteLength(text) % STEP_BYTES)
+  return text + ' '.repeat(missing % STEP_BYTES)
 }
 
 /** @throws AppError integrity_failed */

@@ -1,4 +1,5 @@
-import { AppError, type Clock, type CommandId, type DeviceId, newOrderedId } from '../core/index.ts'
+import { randomUUID } from 'node:crypto'
+import { AppError, type Clock, type CommandId, type DeviceId, newId } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { HeldDevice, Registry } from '../registry/index.ts'
 import { viewOf } from './command-seals.ts'
@@ -70,9 +71,12 @@ export function createCommands(d: CommandsDependencies): Commands {
     if (Buffer.byteLength(canonical) > MAX_ARGUMENTS_BYTES) throw new AppError('too_large')
 
     const digests = idempotencyDigests(request, held)
+    // Compared only under one idempotency key. With it, or a random value, inside, equal commands have unequal digests
+    // in a copy.
+    const salt = request.idempotencyKey ?? randomUUID()
     const requestDigests = d.keys
       .purpose('home.command.request')
-      .digests(JSON.stringify([held.tenureId, command, endpoint ?? 1, canonical]))
+      .digests(JSON.stringify([accountId, held.tenureId, salt, command, endpoint ?? 1, canonical]))
     const earlier = digests.length > 0 ? await d.store.findByKey(digests) : undefined
     if (earlier) return replay(earlier, requestDigests)
 
@@ -84,7 +88,7 @@ export function createCommands(d: CommandsDependencies): Commands {
     const { row, created } = await d.store.insert(
       key,
       {
-        command_id: newOrderedId<CommandId>(nowMs),
+        command_id: newId<CommandId>(),
         tenure_id: held.tenureId,
         device_id: deviceId,
         key_id: held.keyId,

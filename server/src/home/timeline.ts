@@ -3,6 +3,7 @@ import { AppError, type Database, newId, type RecordId, type TenureId, type Tx }
 import { place, type SealingKey } from '../keys/index.ts'
 import type { HeldDevice } from '../registry/index.ts'
 import { openRecord } from '../stream/index.ts'
+import { paddedJson } from './command-seals.ts'
 import { parseResult, shown } from './content.ts'
 import type { CommandEvent, TimelineEntry, TimelinePage } from './face.ts'
 import { type HomeTables, KIND_CODE, kindOf, type TimelineRow } from './tables.ts'
@@ -29,7 +30,7 @@ export async function appendCommandEvent(
   entry: { seq: number; tenureId: TenureId; atMs: number; event: CommandEvent },
 ): Promise<void> {
   const recordId = newId<RecordId>()
-  const content = JSON.stringify({ atMs: entry.atMs, event: entry.event })
+  const content = paddedJson({ atMs: entry.atMs, event: entry.event })
   await tx
     .withTables<HomeTables>()
     .insertInto('home.timeline')

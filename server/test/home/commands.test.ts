@@ -37,6 +37,32 @@ async function answer(id: CommandId, result: object = { status: 'SUCCESS' }, fro
   await world.applied()
 }
 
+describe('the row of a command', () => {
+  it('tells by no size, digest or id which command it was, whether it was asked before, or when', async () => {
+    world.connect(lock)
+    const ids: CommandId[] = []
+    for (const command of ['DoorLock.LockDoor', 'DoorLock.UnlockDoor', 'DoorLock.LockDoor']) {
+      const { commandId } = await world.lock(ada, lock, { command })
+      ids.push(commandId)
+      await answer(commandId)
+    }
+    const { rows } = await world.database.pool.query<Record<string, Buffer>>(
+      'select request, outcome, request_digest from home.command where command_id = any($1::uuid[])',
+      [ids],
+    )
+    expect(new Set(rows.map((row) => row.request?.length)).size).toBe(1)
+    expect(new Set(rows.map((row) => row.outcome?.length)).size).toBe(1)
+    expect(new Set(rows.map((row) => row.request_digest?.toString('hex'))).size).toBe(3)
+    const events = await world.database.pool.query<{ length: number }>(
+      'select distinct octet_length(sealed) as length from home.timeline where tenure_id = $1 and kind = 5',
+      [lock.tenure.tenureId],
+    )
+    expect(events.rows).toHaveLength(1)
+    // UUID version 4: a version 7 begins with the time.
+    for (const id of ids) expect(id[14]).toBe('4')
+  })
+})
+
 describe('a command to a connected device', () => {
   it('is sent at once, delivered when the device acknowledges, and ends with its result', async () => {
     world.connect(lock)
