@@ -1,7 +1,8 @@
+import { sql } from 'kysely'
 import { type AccountId, AppError, type Database, type HouseholdId, newId, Personal } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
 import type { Household, MemberRole } from './face.ts'
-import { checkName } from './names.ts'
+import { checkName, padName, unpadName } from './names.ts'
 import { mayAct } from './roles.ts'
 import type { RegistryTables } from './tables.ts'
 
@@ -32,7 +33,7 @@ export function createHouseholds({ database, keys }: { database: Database; keys:
     role: MemberRole
   }): Promise<Household> {
     const key = await keys.open(row.key_id)
-    const name = new Personal(key.unseal(namePlace(row.household_id), row.name).toString())
+    const name = unpadName(key.unseal(namePlace(row.household_id), row.name))
     return { householdId: row.household_id, name, role: row.role }
   }
 
@@ -42,6 +43,10 @@ export function createHouseholds({ database, keys }: { database: Database; keys:
       const householdId = newId<HouseholdId>()
       await database.transaction(async (tx) => {
         const tables = tx.withTables<RegistryTables>()
+        // One account's requests take turns: many at once would all count the same few.
+        await sql`select pg_advisory_xact_lock(hashtextextended('registry.household/' || ${accountId}, 0))`.execute(
+          tx,
+        )
         const { count } = await tables
           .selectFrom('registry.member')
           .select((eb) => eb.fn.countAll<number>().as('count'))
@@ -54,7 +59,11 @@ export function createHouseholds({ database, keys }: { database: Database; keys:
         const key = await keys.open(keyId, tx)
         await tables
           .insertInto('registry.household')
-          .values({ household_id: householdId, key_id: keyId, name: key.seal(namePlace(householdId), text) })
+          .values({
+            household_id: householdId,
+            key_id: keyId,
+            name: key.seal(namePlace(householdId), padName(text)),
+          })
           .execute()
         await tables
           .insertInto('registry.member')

@@ -1,4 +1,4 @@
-import { AppError, type Personal } from '../core/index.ts'
+import { AppError, Personal } from '../core/index.ts'
 
 const MAX_LENGTH = 80
 
@@ -19,4 +19,19 @@ export function checkName(what: string, name: Personal): string {
   throw new AppError('invalid_request', {
     message: `${what}: expected 1..${MAX_LENGTH} characters without line breaks or control characters.`,
   })
+}
+
+/** Four bytes for each character, at most. */
+const PADDED_BYTES = MAX_LENGTH * 4
+
+/**
+ * Every name in one length, before it is sealed: a household could be found again in a copy by the lengths of its
+ * names. The spaces at the end are no part of a name (see `checkName`).
+ */
+export function padName(name: string): string {
+  return name + ' '.repeat(PADDED_BYTES - Buffer.byteLength(name))
+}
+
+export function unpadName(padded: Buffer): Personal {
+  return new Personal(padded.toString().trimEnd())
 }

@@ -8,7 +8,6 @@ import {
   type KeyId,
   type Log,
   newId,
-  Personal,
   type TenureId,
   type Tx,
 } from '../core/index.ts'
@@ -17,7 +16,7 @@ import { canonicalClaimCode } from './claim-code.ts'
 import { isViolation } from './database-error.ts'
 import type { HeldDevice, MemberRole, Registry, Tenure, TenureChange } from './face.ts'
 import type { Models } from './models.ts'
-import { checkName } from './names.ts'
+import { checkName, padName, unpadName } from './names.ts'
 import { mayAct, mayClaim } from './roles.ts'
 import type { RegistryTables } from './tables.ts'
 
@@ -87,8 +86,7 @@ export function createTenures(options: TenuresOptions): Tenures {
 
   async function open(row: HeldRow): Promise<HeldDevice> {
     const [model, key] = await Promise.all([models.get(row.model_id), keys.open(row.key_id)])
-    const nickname =
-      row.nickname && new Personal(key.unseal(nicknamePlace(row.tenure_id), row.nickname).toString())
+    const nickname = row.nickname && unpadName(key.unseal(nicknamePlace(row.tenure_id), row.nickname))
     return { ...toTenure(row), model, nickname: nickname ?? undefined }
   }
 
@@ -176,7 +174,8 @@ export function createTenures(options: TenuresOptions): Tenures {
       device_id: device.device_id,
       household_id: request.householdId,
       key_id: keyId,
-      nickname: request.nickname === undefined ? null : key.seal(nicknamePlace(tenureId), request.nickname),
+      nickname:
+        request.nickname === undefined ? null : key.seal(nicknamePlace(tenureId), padName(request.nickname)),
       started_hour: new Date(Math.floor(clock.nowMs() / HOUR_MS) * HOUR_MS),
       ended_hour: null,
     }
@@ -225,7 +224,7 @@ export function createTenures(options: TenuresOptions): Tenures {
       const key = await keys.open(row.key_id)
       const { numUpdatedRows } = await queries()
         .updateTable('registry.tenure')
-        .set({ nickname: key.seal(nicknamePlace(row.tenure_id), name) })
+        .set({ nickname: key.seal(nicknamePlace(row.tenure_id), padName(name)) })
         .where('tenure_id', '=', row.tenure_id)
         // It may have ended since it was read.
         .where('ended_hour', 'is', null)

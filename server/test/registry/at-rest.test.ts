@@ -124,3 +124,29 @@ it('what is printed of a provisioned device shows no credential', async () => {
     expect(shown).not.toContain(secret?.reveal())
   }
 })
+
+it('the length of a sealed name tells nothing, and no space of its own is lost', async () => {
+  const { accountId } = await world.settle('X')
+  const names = ['X', 'Haus am Waldrand', 'Ü'.repeat(80), '🏡'.repeat(80)]
+  const made: Awaited<ReturnType<typeof world.registry.createHousehold>>[] = []
+  for (const name of names) {
+    made.push(await world.registry.createHousehold(accountId, { name: new Personal(name) }))
+  }
+  const { rows } = await world.database.pool.query(
+    'select distinct octet_length(name) from registry.household',
+  )
+  expect(rows).toHaveLength(1)
+  for (const [at, { householdId }] of made.entries()) {
+    const { name } = await world.registry.household(accountId, householdId)
+    expect(name.reveal()).toBe(names[at])
+  }
+})
+
+it('many requests at once make no more households than one after the other', async () => {
+  const { accountId } = await world.settle('First')
+  const attempts = Array.from({ length: 30 }, () =>
+    world.registry.createHousehold(accountId, { name: new Personal('Another') }),
+  )
+  const outcomes = await Promise.allSettled(attempts)
+  expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(19)
+})
