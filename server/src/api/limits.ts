@@ -22,6 +22,8 @@ export interface ApiLimits {
   /** A stream ends after this time, so that its caller shows a fresh token: at most an access token's lifetime. */
   liveSessionSeconds: number
   connections: number
+  /** Open connections from one address, trusted proxies excepted: one stranger does not take all of them. */
+  connectionsPerAddress: number
   bodyBytes: number
   provisioningBodyBytes: number
   headerBytes: number
@@ -49,6 +51,7 @@ export const defaultLimits: ApiLimits = {
   liveHeartbeatSeconds: 15,
   liveSessionSeconds: 300,
   connections: 10_000,
+  connectionsPerAddress: 1_000,
   bodyBytes: 65_536,
   provisioningBodyBytes: 2_097_152,
   headerBytes: 16_384,

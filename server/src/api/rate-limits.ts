@@ -1,6 +1,6 @@
 import rateLimit, { type RateLimitOptions } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
-import { AppError, type ErrorCode, isAppError } from '../core/index.ts'
+import { AppError, type ErrorCode, isAppError, network } from '../core/index.ts'
 import type { ApiLimits } from './limits.ts'
 import { principalOf } from './principal.ts'
 
@@ -29,9 +29,11 @@ export interface Refusals {
 
 export async function createRateLimits(app: FastifyInstance, limits: ApiLimits): Promise<RateLimits> {
   await app.register(rateLimit, { global: false })
+  // Whoever has one address of an IPv6 network has them all.
+  const ofNetwork: RateLimitOptions = { keyGenerator: (request) => network(request.ip) }
   const limiter = (max: number, timeWindow: number, more: RateLimitOptions = {}) => {
     // How many addresses or accounts are remembered, the least recent forgotten first: a bound on our memory.
-    const bounded: RateLimitOptions = { max, timeWindow, cache: 20_000, ...more }
+    const bounded: RateLimitOptions = { max, timeWindow, cache: 20_000, ...ofNetwork, ...more }
     return app.createRateLimit(bounded)
   }
   const ofAccount: RateLimitOptions = { keyGenerator: (request) => principalOf(request).accountId }

@@ -10,6 +10,7 @@ import fastify, {
 } from 'fastify'
 import { AppError, isAppError, type Log, type Secret } from '../core/index.ts'
 import type { App } from './app.ts'
+import { boundConnectionsPerAddress } from './connections.ts'
 import type { ApiLimits } from './limits.ts'
 import { answerWithProblems, PROBLEM_TYPE, problemOf } from './problems.ts'
 import { validateWithTypeBox } from './validation.ts'
@@ -55,6 +56,7 @@ export function createServer({ limits, log, tls, trustedProxies }: ServerOptions
   app.removeContentTypeParser('text/plain')
 
   app.server.maxConnections = limits.connections
+  boundConnectionsPerAddress(app.server, limits.connectionsPerAddress, trustedProxies ?? [])
   app.server.headersTimeout = limits.requestSeconds * 1000
   validateWithTypeBox(app)
   answerWithProblems(app, log)

@@ -19,4 +19,5 @@ export {
 } from './ids.ts'
 export { createLog, type Log, type LogFields, type LogLevel, silentLog } from './log.ts'
 export { type Migrations, migrate } from './migrate.ts'
+export { network } from './network.ts'
 export { Personal, Secret } from './redact.ts'

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { isIPv4 } from 'node:net'
+import { isIP, isIPv4 } from 'node:net'
 import { homedir, hostname } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { type Static, Type } from 'typebox'
@@ -19,6 +19,8 @@ export interface Config {
     readonly tls: { readonly cert: string; readonly key: Secret } | undefined
     /** The origin that people's browsers and apps use, without a trailing slash, when it is not the listener's own. */
     readonly publicUrl: string | undefined
+    /** Addresses and networks of reverse proxies whose X-Forwarded-For is believed. */
+    readonly trustedProxies: readonly string[]
   }
   readonly mqtt: {
     readonly host: string
@@ -51,6 +53,8 @@ const Port = Type.Integer({
   description: 'a port, 0 to 65535 (0: any free one)',
 })
 
+const PROXIES = 'IP addresses or networks (such as 192.168.0.0/16) of reverse proxies, separated by commas'
+
 /** The keys of the environment, after numbers have been read. The descriptions complete "must be ...". */
 const Environment = Type.Object({
   HEARTHLOCK_DATA_DIR: Type.Optional(Path),
@@ -69,6 +73,13 @@ const Environment = Type.Object({
     Type.String({
       pattern: '^https?://[^/?#@\\s]+/?$',
       description: 'an origin such as https://home.example, without path or credentials',
+    }),
+  ),
+  HEARTHLOCK_TRUSTED_PROXIES: Type.Optional(
+    Type.String({
+      maxLength: 4096,
+      description:
+        'IP addresses or networks (such as 192.168.0.0/16) of reverse proxies, separated by commas',
     }),
   ),
   HEARTHLOCK_MQTT_HOST: Type.Optional(Host),
@@ -98,6 +109,7 @@ const flagKeys = {
   httpTlsCertFile: 'HEARTHLOCK_HTTP_TLS_CERT_FILE',
   httpTlsKeyFile: 'HEARTHLOCK_HTTP_TLS_KEY_FILE',
   publicUrl: 'HEARTHLOCK_PUBLIC_URL',
+  trustedProxies: 'HEARTHLOCK_TRUSTED_PROXIES',
   mqttHost: 'HEARTHLOCK_MQTT_HOST',
   mqttPort: 'HEARTHLOCK_MQTT_PORT',
   mqttHostnames: 'HEARTHLOCK_MQTT_HOSTNAMES',
@@ -144,7 +156,13 @@ export function readConfig(
     dataDir: resolve(values.HEARTHLOCK_DATA_DIR ?? defaultDataDir(env, machine)),
     rootKeyFile: resolve(values.HEARTHLOCK_ROOT_KEY_FILE ?? defaultRootKeyFile(env, machine)),
     databaseUrl: values.HEARTHLOCK_DATABASE_URL ? new Secret(values.HEARTHLOCK_DATABASE_URL) : undefined,
-    http: { host: httpHost, port: values.HEARTHLOCK_HTTP_PORT ?? 8080, tls, publicUrl },
+    http: {
+      host: httpHost,
+      port: values.HEARTHLOCK_HTTP_PORT ?? 8080,
+      tls,
+      publicUrl,
+      trustedProxies: trustedProxies(values),
+    },
     mqtt: mqttConfig(values, machine),
     ops: { host: '127.0.0.1', port: values.HEARTHLOCK_OPS_PORT ?? 9464 },
     logLevel: values.HEARTHLOCK_LOG_LEVEL ?? 'info',
@@ -183,6 +201,20 @@ function validate(texts: Record<string, string>): Environment {
   const key = Value.Errors(Environment, values)[0]?.instancePath.slice(1) as Key
   const { description } = Environment.properties[key] as { description?: string }
   refuse(`${key} must be ${description}.`)
+}
+
+function trustedProxies({ HEARTHLOCK_TRUSTED_PROXIES: text }: Environment): string[] {
+  const entries = text?.split(',').map((entry) => entry.trim()) ?? []
+  if (entries.every(isNetwork)) return entries
+  refuse(`HEARTHLOCK_TRUSTED_PROXIES must be ${PROXIES}.`)
+}
+
+/** An IP address, or one with the length of a prefix. Not the whole internet: then anybody could name any address. */
+function isNetwork(entry: string): boolean {
+  const [address = '', prefix, ...more] = entry.split('/')
+  const bits = isIP(address) === 6 ? 128 : 32
+  if (isIP(address) === 0 || more.length > 0) return false
+  return prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= bits)
 }
 
 function readTls(values: Environment): Config['http']['tls'] {

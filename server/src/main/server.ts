@@ -162,6 +162,7 @@ async function startRooms(
     listen: config.http,
     ops: config.ops,
     publicUrl: config.http.publicUrl,
+    trustedProxies: [...config.http.trustedProxies],
     ready: () => answers(database),
     stats: () => ({
       ...registry.stats(),

@@ -1,7 +1,7 @@
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { get } from 'node:https'
 import { connect } from 'node:net'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createApi } from '../../src/api/index.ts'
 import type { Client } from '../../src/client/index.ts'
 import { createLog, Secret } from '../../src/core/index.ts'
@@ -190,6 +190,60 @@ describe('the HTTP server', () => {
     } finally {
       await behind.close()
     }
+  })
+})
+
+describe('behind a trusted proxy', () => {
+  const from: (string | undefined)[] = []
+  let rooms: Rooms
+  beforeAll(async () => {
+    rooms = await startRooms({
+      limits: { requestsPerMinutePerAddress: 2, connectionsPerAddress: 1 },
+      api: { trustedProxies: ['127.0.0.0/30'] },
+      replace: ({ identity }) => ({
+        identity: {
+          ...identity,
+          handleOAuth(req, res, caller) {
+            from.push(caller?.remoteAddress)
+            identity.handleOAuth(req, res, caller)
+          },
+        },
+      }),
+    })
+  })
+  afterAll(() => rooms.close())
+
+  const ask = async (address: string, path = '/healthz') =>
+    (await fetch(rooms.url + path, { headers: { 'x-forwarded-for': address } })).status
+
+  it('the limits of the sign-in see the address that all others see', async () => {
+    // What the caller wrote before the proxy's own word counts for nothing.
+    await ask('203.0.113.9, 192.0.2.77', '/oauth/jwks')
+    expect(from).toEqual(['192.0.2.77'])
+  })
+
+  it('an IPv6 network counts as one address', async () => {
+    const statuses: number[] = []
+    for (const host of ['1', '2', 'ffff:3']) statuses.push(await ask(`2001:db8:1:2::${host}`))
+    expect(statuses).toEqual([200, 200, 429])
+    expect(await ask('2001:db8:1:3::1')).toBe(200)
+  })
+
+  it('the connections of one address are bounded, those of the proxy are not', async () => {
+    const port = Number(new URL(rooms.url).port)
+    const open = async (localAddress: string) => {
+      const socket = connect({ port, host: '127.0.0.1', localAddress })
+      onTestFinished(() => void socket.destroy())
+      socket.on('error', () => {})
+      socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n')
+      return await new Promise((resolve) => {
+        socket.once('data', () => resolve('answered'))
+        socket.once('close', () => resolve('closed'))
+      })
+    }
+    for (let n = 0; n < 3; n += 1) expect(await open('127.0.0.2')).toBe('answered')
+    expect([await open('127.0.0.66'), await open('127.0.0.66')]).toEqual(['answered', 'closed'])
+    expect(await open('127.0.0.77')).toBe('answered')
   })
 })
 

@@ -150,3 +150,24 @@ describe('refusals', () => {
     expect(refusal({ HEARTHLOCK_LOG_LEVEL: 'loud' }).message).toContain('debug, info, warn, error or silent')
   })
 })
+
+describe('trusted proxies', () => {
+  it('are nobody unless named, and are addresses or networks', () => {
+    expect(readConfig({}, {}, machine).http.trustedProxies).toEqual([])
+    const env = { HEARTHLOCK_TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8,2001:db8::/32' }
+    expect(readConfig(env, {}, machine).http.trustedProxies).toEqual([
+      '127.0.0.1',
+      '10.0.0.0/8',
+      '2001:db8::/32',
+    ])
+  })
+
+  it.each(['proxy.example', '10.0.0.0/33', '10.0.0.0/8/8', '0.0.0.0/0', '10.0.0.1,', 'true', '10.0.0.0/'])(
+    'are not %s',
+    (text) => {
+      const { message } = refusal({ HEARTHLOCK_TRUSTED_PROXIES: text })
+      expect(message).toMatch(/^HEARTHLOCK_TRUSTED_PROXIES must be IP addresses or networks/)
+      expect(message).not.toContain(text)
+    },
+  )
+})

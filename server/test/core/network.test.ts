@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { network } from '../../src/identity/rate-limits.ts'
+import { network } from '../../src/core/index.ts'
 
 describe('the network of an address', () => {
   it.each([
