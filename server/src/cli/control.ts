@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { AppError } from '../core/index.ts'
 import type { CliContext } from './context.ts'
 import { findDevice } from './homes.ts'
 import type { CommandShape } from './shapes.ts'
 import { print } from './terminal.ts'
+import { wholeNumber } from './whole-number.ts'
 
 interface Asked {
   command: string
@@ -23,21 +24,26 @@ export function addControlCommands(program: Command, context: CliContext): void 
   simple('toggle', 'switch it over', 'OnOff.Toggle')
 
   withWait(
-    program.command('dim <device> <percent>').description('set the brightness of a bulb, 0 to 100'),
-  ).action((device: string, percent: string, options: WaitOption) => {
-    const level = Math.round((wholeNumber(percent, 0, 100) * 254) / 100)
+    program
+      .command('dim <device>')
+      .description('set the brightness of a bulb, 0 to 100 percent')
+      .argument('<percent>', '0 to 100', wholeNumber(0, 100)),
+  ).action((device: string, percent: number, options: WaitOption) => {
+    const level = Math.round((percent * 254) / 100)
     const args = { Level: level, TransitionTime: null, OptionsMask: 0, OptionsOverride: 0 }
     return send(context, device, { command: 'LevelControl.MoveToLevelWithOnOff', arguments: args }, options)
   })
 
   withWait(
     program
-      .command('color <device> <hue> <saturation>')
-      .description('hue 0 to 360 degrees, saturation 0 to 100 percent'),
-  ).action((device: string, hue: string, saturation: string, options: WaitOption) => {
+      .command('color <device>')
+      .description('set the colour of a bulb')
+      .argument('<hue>', '0 to 360 degrees', wholeNumber(0, 360))
+      .argument('<saturation>', '0 to 100 percent', wholeNumber(0, 100)),
+  ).action((device: string, hue: number, saturation: number, options: WaitOption) => {
     const args = {
-      Hue: Math.round((wholeNumber(hue, 0, 360) * 254) / 360),
-      Saturation: Math.round((wholeNumber(saturation, 0, 100) * 254) / 100),
+      Hue: Math.round((hue * 254) / 360),
+      Saturation: Math.round((saturation * 254) / 100),
       TransitionTime: 0,
       OptionsMask: 0,
       OptionsOverride: 0,
@@ -67,19 +73,12 @@ interface WaitOption {
 }
 
 function withWait(command: Command): Command {
-  return command.option('--wait <seconds>', 'how long to wait for the outcome, 0 to 30', parseWait, 10)
-}
-
-function parseWait(text: string): number {
-  return wholeNumber(text, 0, 30)
-}
-
-function wholeNumber(text: string, low: number, high: number): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < low || value > high || text.trim() === '') {
-    throw new InvalidArgumentError(`a whole number from ${low} to ${high}, please`)
-  }
-  return value
+  return command.option(
+    '--wait <seconds>',
+    'how long to wait for the outcome, 0 to 30',
+    wholeNumber(0, 30),
+    10,
+  )
 }
 
 function parseArguments(text: string): Record<string, unknown> {
@@ -116,7 +115,10 @@ function report({ terminal }: CliContext, command: CommandShape): void {
   const status = command.status ? ` (${command.status})` : ''
   print(terminal, `${command.command}: ${outcomes[command.state]}${status}`)
   if (command.state === 'queued' || command.state === 'delivered') {
-    print(terminal, `It expires at ${command.expiresAt}. See: hearthlock command-status ${command.commandId}`)
+    print(
+      terminal,
+      `It expires at ${command.expiresAt}. See: npx hearthlock command-status ${command.commandId}`,
+    )
   }
   if (command.state === 'failed' || command.state === 'expired') process.exitCode = 1
 }

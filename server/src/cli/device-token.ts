@@ -1,9 +1,10 @@
 import { createPrivateKey, sign } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
 import { print } from './terminal.ts'
+import { wholeNumber } from './whole-number.ts'
 
 export function addDeviceTokenCommand(program: Command, { terminal, clock }: CliContext): void {
   program
@@ -11,7 +12,7 @@ export function addDeviceTokenCommand(program: Command, { terminal, clock }: Cli
     .description(
       'make a short-lived MQTT password (a JWT) with the key in a provisioned device folder, as its firmware would',
     )
-    .option('--seconds <count>', 'how long it is good for, 1 to 3600', parseSeconds, 300)
+    .option('--seconds <count>', 'how long it is good for, 1 to 3600', wholeNumber(1, 3_600), 300)
     .action(async (folder: string, { seconds }: { seconds: number }) => {
       const deviceId = (await readFile(join(folder, 'device-id'), 'utf8')).trim()
       const key = createPrivateKey(await readFile(join(folder, 'device.key')))
@@ -31,11 +32,4 @@ export function addDeviceTokenCommand(program: Command, { terminal, clock }: Cli
 
 function encode(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
-}
-
-function parseSeconds(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1 || value > 3_600)
-    throw new InvalidArgumentError('1 to 3600, please')
-  return value
 }

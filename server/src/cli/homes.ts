@@ -5,6 +5,9 @@ import type { CliContext } from './context.ts'
 import type { DeviceShape, HouseholdShape } from './shapes.ts'
 import { print, table } from './terminal.ts'
 
+const NO_HOMES = 'No homes yet. Make one with: npx hearthlock homes create --name Home'
+const NO_DEVICES = 'No devices yet. Take one in with the code on its label: npx hearthlock claim <code>'
+
 export async function listHouseholds(client: Client): Promise<HouseholdShape[]> {
   return (await client.request<{ households: HouseholdShape[] }>('GET', '/v1/households')).households
 }
@@ -21,10 +24,9 @@ export async function findHousehold(client: Client, wanted: string | undefined):
     wanted === undefined ? all : all.filter((home) => home.householdId === wanted || home.name === wanted)
   const [only, second] = fits
   if (only && !second) return only
-  const hint =
-    all.length === 0 ? 'Make one with: hearthlock homes create --name "…"' : 'Say which with --home.'
+  if (all.length === 0) throw new AppError('invalid_request', { message: NO_HOMES })
   throw new AppError('invalid_request', {
-    message: second ? `Several homes fit. ${hint}` : `There is no such home. ${hint}`,
+    message: `${second ? 'Several homes fit' : 'There is no such home'}. Say which with --home; list them with: npx hearthlock homes`,
   })
 }
 
@@ -40,26 +42,26 @@ export async function findDevice(client: Client, wanted: string): Promise<Device
   const [only, second] = fits
   if (only && !second) return only
   throw new AppError('invalid_request', {
-    message: `${second ? 'Several devices fit' : 'There is no such device'}. List them with: hearthlock devices`,
+    message: `${second ? 'Several devices fit' : 'There is no such device'}. List them with: npx hearthlock devices`,
   })
 }
 
 export function addHomeCommands(program: Command, context: CliContext): void {
   const { terminal } = context
 
-  const homes = program.command('homes').description('list your homes')
+  const homes = program.command('homes').description('list your homes; "homes create" makes one')
   homes.action(async () => {
     const rows = (await listHouseholds(context.as('customer'))).map((home) => [
       home.name,
       home.role,
       home.householdId,
     ])
-    table(terminal, ['NAME', 'ROLE', 'ID'], rows)
+    table(terminal, { header: ['NAME', 'ROLE', 'ID'], rows, none: NO_HOMES })
   })
   homes
     .command('create')
     .description('make a home')
-    .requiredOption('--name <name>')
+    .requiredOption('--name <name>', 'what you call it; only its members ever see it')
     .action(async ({ name }: { name: string }) => {
       const home = await context
         .as('customer')
@@ -70,7 +72,7 @@ export function addHomeCommands(program: Command, context: CliContext): void {
   program
     .command('devices')
     .description('list the devices of your homes')
-    .option('--home <name or id>')
+    .option('--home <name or id>', 'of this home only')
     .action(async ({ home }: { home?: string }) => {
       const client = context.as('customer')
       const chosen = home === undefined ? await listHouseholds(client) : [await findHousehold(client, home)]
@@ -78,14 +80,18 @@ export function addHomeCommands(program: Command, context: CliContext): void {
       for (const { householdId, name } of chosen) {
         for (const device of await listDevices(client, householdId)) rows.push(deviceRow(name, device))
       }
-      table(terminal, ['HOME', 'DEVICE', 'MODEL', 'ONLINE', 'ID', 'STATE'], rows)
+      table(terminal, {
+        header: ['HOME', 'DEVICE', 'MODEL', 'ONLINE', 'ID', 'STATE'],
+        rows,
+        none: chosen.length === 0 ? NO_HOMES : NO_DEVICES,
+      })
     })
 
   program
     .command('claim <code>')
     .description('take a device into your home with the code on its label; the device must be online')
-    .option('--home <name or id>')
-    .option('--nickname <name>')
+    .option('--home <name or id>', 'into which home, when you have several')
+    .option('--nickname <name>', 'what you call it: "Front door"')
     .action(async (code: string, { home, nickname }: { home?: string; nickname?: string }) => {
       const client = context.as('customer')
       const { householdId } = await findHousehold(client, home)

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
-import { isClientError } from '../client/index.ts'
-import { isAppError, systemClock } from '../core/index.ts'
+import { type ClientError, isClientError } from '../client/index.ts'
+import { type AppError, isAppError, systemClock } from '../core/index.ts'
 import { readClientConfig } from '../main/index.ts'
 import { type CliContext, createContext } from './context.ts'
 import { addControlCommands } from './control.ts'
@@ -50,7 +50,7 @@ function buildProgram(context: CliContext): Command {
       writeOut: (text) => void terminal.stdout.write(text),
       writeErr: (text) => void terminal.stderr.write(text),
     })
-    .showHelpAfterError('(see: hearthlock --help)')
+    .showHelpAfterError('(add --help to see how it is used)')
   addStartCommand(program, context)
   addPeopleCommands(program, context)
   addHomeCommands(program, context)
@@ -66,11 +66,16 @@ function explain({ stderr }: Terminal, error: unknown): number {
   // Commander has printed its own message already.
   if (error instanceof CommanderError) return error.exitCode
   if (isAppError(error) || isClientError(error)) {
-    stderr.write(`hearthlock: ${clean(error.message)}\n`)
+    stderr.write(`hearthlock: ${clean(error.message)}${whatToDo(error)}\n`)
     return 1
   }
-  const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : ''
   const reason = error instanceof Error ? error.message : 'unknown'
-  stderr.write(`hearthlock: that did not work${code}: ${clean(reason)}\n`)
+  stderr.write(`hearthlock: that did not work: ${clean(reason)}\n`)
   return 1
+}
+
+function whatToDo(error: AppError | ClientError): string {
+  if (isClientError(error, 'unauthenticated')) return ' npx hearthlock sign-in --email <address>'
+  if (error.retryAfterSeconds) return ` Try again in ${error.retryAfterSeconds} s.`
+  return ''
 }

@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { renderUnicodeCompact } from 'uqr'
 import { AppError, Personal, Secret } from '../core/index.ts'
 import type { CliContext } from './context.ts'
 import { writeDeviceFiles } from './device-files.ts'
 import type { ProvisionedShape } from './shapes.ts'
 import { askSecret, print, table } from './terminal.ts'
+import { wholeNumber } from './whole-number.ts'
 
 export function addOperatorCommands(program: Command, context: CliContext): void {
   const { terminal } = context
@@ -14,8 +15,8 @@ export function addOperatorCommands(program: Command, context: CliContext): void
     .command('enrol')
     .description("become the installation's first operator, with the code that the first start printed")
     .requiredOption('--code <code>', 'the one-use code')
-    .requiredOption('--email <address>')
-    .requiredOption('--name <name>')
+    .requiredOption('--email <address>', 'your e-mail address')
+    .requiredOption('--name <name>', 'your name')
     .action(async ({ code, email, name }: { code: string; email: string; name: string }) => {
       const password = await askSecret(terminal, 'Password: ')
       const person = {
@@ -25,10 +26,10 @@ export function addOperatorCommands(program: Command, context: CliContext): void
         password,
       }
       await context.as('operator').enrolOperator(person)
-      print(terminal, 'Enrolled. Sign in with: hearthlock sign-in --operator')
+      print(terminal, 'Enrolled. Sign in with: npx hearthlock sign-in --operator --email <address>')
     })
 
-  const models = program.command('models').description('list the models (operators)')
+  const models = program.command('models').description('list the models; "models add" adds one (operators)')
   models.action(async () => {
     const { models } = await context.as('operator').request<{ models: ModelShape[] }>('GET', '/v1/models')
     const rows = models.map((model) => [
@@ -38,7 +39,11 @@ export function addOperatorCommands(program: Command, context: CliContext): void
       model.deviceType,
       model.claimPolicy,
     ])
-    table(terminal, ['NAME', 'TITLE', 'VENDOR', 'DEVICE TYPE', 'CLAIM POLICY'], rows)
+    table(terminal, {
+      header: ['NAME', 'TITLE', 'VENDOR', 'DEVICE TYPE', 'CLAIM POLICY'],
+      rows,
+      none: 'No models yet. Add one with: npx hearthlock models add server/models/hearth-bulb.json',
+    })
   })
   models
     .command('add <file>')
@@ -53,8 +58,8 @@ export function addOperatorCommands(program: Command, context: CliContext): void
   program
     .command('provision')
     .description('make devices: identity, certificate and claim code (operators)')
-    .requiredOption('--model <name>')
-    .option('--count <count>', 'how many; their keys are made here', parseCount)
+    .requiredOption('--model <name>', 'of which model; "hearthlock models" lists them')
+    .option('--count <count>', 'how many, 1 to 1000; their keys are made here', wholeNumber(1, 1_000))
     .option('--request <file...>', 'signed requests (PKCS#10, PEM) that the factory brought, one device each')
     .option('--with-password', 'also a password, for firmware that knows neither certificates nor tokens')
     .requiredOption('--out <folder>', 'where to write what goes into each device')
@@ -79,7 +84,7 @@ export function addOperatorCommands(program: Command, context: CliContext): void
         print(terminal, `${device.deviceId}  ${device.claimCode}  ${folder}`)
         if (devices.length === 1) print(terminal, renderUnicodeCompact(device.qr))
       }
-      print(terminal, 'The server keeps public keys and digests only: these files can not be made again.')
+      print(terminal, 'The server keeps public keys and digests only: these files cannot be made again.')
     })
 }
 
@@ -97,13 +102,6 @@ interface ProvisionOptions {
   request?: string[]
   withPassword?: true
   out: string
-}
-
-function parseCount(text: string): number {
-  const count = Number(text)
-  if (!Number.isInteger(count) || count < 1 || count > 1_000)
-    throw new InvalidArgumentError('1 to 1000, please')
-  return count
 }
 
 async function readJson(file: string): Promise<unknown> {

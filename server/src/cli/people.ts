@@ -11,21 +11,21 @@ export function addPeopleCommands(program: Command, context: CliContext): void {
   program
     .command('sign-up')
     .description('make a customer account; the password is asked for, or read from a pipe')
-    .requiredOption('--email <address>')
-    .requiredOption('--name <name>')
+    .requiredOption('--email <address>', 'your e-mail address')
+    .requiredOption('--name <name>', 'your name')
     .action(async ({ email, name }: { email: string; name: string }) => {
       const password = await askSecret(terminal, 'Password: ')
       await context.as('customer').signUp({ email: new Personal(email), name: new Personal(name), password })
       print(
         terminal,
-        'If the address was not in use, the account is there now. Sign in with: hearthlock sign-in',
+        'If the address was not in use, the account is there now. Sign in with: npx hearthlock sign-in --email <address>',
       )
     })
 
   program
     .command('sign-in')
     .description('sign in; the password is asked for, or read from a pipe')
-    .requiredOption('--email <address>')
+    .requiredOption('--email <address>', 'your e-mail address')
     .option('--operator', "sign in as one of the maker's operators")
     .action(async ({ email, operator }: { email: string; operator?: true }) => {
       const kind = operator ? 'operator' : 'customer'

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { type Client, createClient, isClientError, memorySessionStore } from '../client/index.ts'
 import { AppError, Personal, Secret, silentLog } from '../core/index.ts'
 import type { SimulatedDevice, Simulator } from '../simulator/index.ts'
 import type { CliContext } from './context.ts'
 import type { HouseholdShape, ProvisionedShape } from './shapes.ts'
 import { print } from './terminal.ts'
+import { wholeNumber } from './whole-number.ts'
 
 interface SimulateOptions {
   homes: number
@@ -46,7 +47,7 @@ export function addSimulateCommand(program: Command, context: CliContext): void 
       if (models.length === 0) {
         throw new AppError('invalid_request', {
           message:
-            'There is no model that can be simulated. Add one with: hearthlock models add server/models/hearth-bulb.json',
+            'There is no model that can be simulated. Add one with: npx hearthlock models add server/models/hearth-bulb.json',
         })
       }
       const made = await makeFleet(operator, models, homes, (text) => print(terminal, text))
@@ -163,15 +164,5 @@ async function run(
       `${second} s: ${online}/${devices} online, ${acknowledged - before} acknowledged in the last second, ${refused - refusedBefore} refused`,
     )
     before = acknowledged
-  }
-}
-
-function wholeNumber(low: number, high: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (!Number.isInteger(value) || value < low || value > high) {
-      throw new InvalidArgumentError(`a whole number from ${low} to ${high}, please`)
-    }
-    return value
   }
 }

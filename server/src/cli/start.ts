@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { type Config, type RunningServer, readConfig, startServer } from '../main/index.ts'
 import type { CliContext } from './context.ts'
 import { print, type Terminal } from './terminal.ts'
+import { terminalLog } from './terminal-log.ts'
 
 export function addStartCommand(program: Command, context: CliContext): void {
   program
@@ -18,12 +19,17 @@ export function addStartCommand(program: Command, context: CliContext): void {
       })
       const began = context.clock.nowMs()
       const progress = showProgress(terminal)
-      const server = await startServer(config, { onProgress: progress.step }).finally(progress.end)
+      const server = await startServer(config, {
+        onProgress: progress.step,
+        ...(terminal.stderr.isTTY ? { log: terminalLog(terminal, config.logLevel) } : {}),
+      }).finally(progress.end)
       try {
         describe(terminal, config, server, context.clock.nowMs() - began)
         const demo = options.demo
           ? await (await import('./demo.ts')).startDemo({ context, server })
-          : undefined
+          : suggest(terminal, server)
+        print(terminal)
+        print(terminal, 'Ctrl-C stops it. docs/operations.md tells how to configure it.')
         try {
           await stopped(signal)
         } finally {
@@ -69,17 +75,18 @@ function describe(terminal: Terminal, config: Config, server: RunningServer, too
     '             Keep a copy of it, and keep it apart from the data and its backups: without it the data',
   )
   print(terminal, '             opens for nobody, you included; with both, for anybody.')
+  print(terminal)
+}
+
+/** What to do with an installation that has no demonstration. */
+function suggest(terminal: Terminal, server: RunningServer): undefined {
   if (server.operatorEnrolment) {
-    print(terminal, '  Operator   none yet. Within the hour, become the first (the code works once):')
+    print(terminal, 'There is no operator yet. Within the hour, become the first (the code works once):')
     print(
       terminal,
-      `             npx hearthlock enrol --code ${server.operatorEnrolment.reveal()} --email you@example.org --name You`,
+      `  npx hearthlock enrol --code ${server.operatorEnrolment.reveal()} --email you@example.org --name You`,
     )
   }
-  print(
-    terminal,
-    `  Try next   npx hearthlock sign-up --email you@example.org --name You      (or start with --demo)`,
-  )
-  print(terminal, `  Ctrl-C stops it. docs/operations.md tells how to configure it.`)
-  print(terminal)
+  print(terminal, 'A customer signs up with:')
+  print(terminal, '  npx hearthlock sign-up --email you@example.org --name You')
 }

@@ -19,8 +19,15 @@ export function clean(text: string): string {
   return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '�')
 }
 
-/** A table with aligned columns; nothing at all for no rows. */
-export function table(terminal: Terminal, header: string[], rows: string[][]): void {
+/** A table with aligned columns; without rows, `none` instead: what is missing and how it comes to be. */
+export function table(
+  terminal: Terminal,
+  { header, rows, none }: { header: string[]; rows: string[][]; none: string },
+): void {
+  if (rows.length === 0) {
+    print(terminal, none)
+    return
+  }
   const widths = header.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
   )

@@ -1,8 +1,9 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
 import { findDevice, findHousehold, listDevices } from './homes.ts'
 import type { TimelineShape } from './shapes.ts'
 import { print } from './terminal.ts'
+import { wholeNumber } from './whole-number.ts'
 
 export function addWatchCommands(program: Command, context: CliContext): void {
   const { terminal } = context
@@ -10,7 +11,7 @@ export function addWatchCommands(program: Command, context: CliContext): void {
   program
     .command('watch')
     .description('show what happens in a home, as it happens; Ctrl-C ends it')
-    .option('--home <name or id>')
+    .option('--home <name or id>', 'which home, when you have several')
     .option('--json', 'one JSON object a line')
     .action(async ({ home, json }: { home?: string; json?: true }) => {
       const client = context.as('customer')
@@ -41,7 +42,7 @@ export function addWatchCommands(program: Command, context: CliContext): void {
   program
     .command('timeline <device>')
     .description('what happened on a device, newest first')
-    .option('--limit <count>', 'how many entries, 1 to 200', parseLimit, 20)
+    .option('--limit <count>', 'how many entries, 1 to 200', wholeNumber(1, 200), 20)
     .option('--before <seq>', 'older than this entry')
     .option('--json', 'one JSON object a line')
     .action(
@@ -60,16 +61,12 @@ export function addWatchCommands(program: Command, context: CliContext): void {
           const name = device.nickname ?? device.model.title
           print(terminal, json ? JSON.stringify(entry) : line(entry.at, name, entry.kind, entry.payload))
         }
-        if (page.next !== undefined && !json)
-          print(terminal, `Older: hearthlock timeline ${wanted} --before ${page.next}`)
+        if (json) return
+        if (page.entries.length === 0) print(terminal, 'Nothing has happened here yet.')
+        if (page.next !== undefined)
+          print(terminal, `Older: npx hearthlock timeline ${device.deviceId} --before ${page.next}`)
       },
     )
-}
-
-function parseLimit(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1 || value > 200) throw new InvalidArgumentError('1 to 200, please')
-  return value
 }
 
 function line(at: string, device: string, kind: string, payload: unknown): string {

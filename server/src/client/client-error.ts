@@ -42,14 +42,12 @@ export async function errorOf(response: Response): Promise<ClientError> {
   const body = (await response.json().catch(() => ({}))) as Record<string, unknown>
   const text = (name: string) => (typeof body[name] === 'string' ? body[name] : undefined)
   const retryAfter = Number(response.headers.get('retry-after'))
+  const instance = text('instance')
+  const said = text('detail') ?? text('title') ?? text('error_description')
   return new ClientError({
     code: text('code') ?? text('error') ?? 'unexpected',
     status: response.status,
-    message:
-      text('detail') ??
-      text('title') ??
-      text('error_description') ??
-      `The server answered with status ${response.status}.`,
+    message: `${said ?? `The server answered with status ${response.status}.`}${instance ? ` (${instance})` : ''}`,
     retryAfterSeconds: retryAfter > 0 ? retryAfter : undefined,
   })
 }

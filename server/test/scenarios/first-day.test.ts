@@ -86,7 +86,9 @@ describe('the first day', () => {
     const wrong = await at.cli(['sign-in', '--email', 'ada@example.org'], { input: 'wrong horse battery' })
     expect(wrong).toMatchObject({ code: 1 })
     await ok(['sign-in', '--email', 'ada@example.org'], 'correct horse battery')
+    expect(await ok(['homes'])).toContain('homes create')
     await ok(['homes', 'create', '--name', 'Ada’s cottage'])
+    expect(await ok(['devices'])).toContain('claim')
     expect(await ok(['homes'])).toContain('Ada’s cottage')
   })
 
@@ -154,6 +156,9 @@ describe('the first day', () => {
     expect(printed).toContain('queued')
     const id = /command-status (\S+)/.exec(printed)?.[1] ?? ''
     const own = `hearth/1/${devices.get('hearth-bulb')?.deviceId}`
+    const tooBright = await at.cli(['dim', 'Lamp', '101'])
+    expect(tooBright.code).toBe(1)
+    expect(tooBright.stderr).toContain('0 to 100')
     const returned = await connectDevice('hearth-bulb')
     returned.on('message', (_topic, message) => {
       returned.publish(
