@@ -20,4 +20,5 @@ export {
 export { createLog, type Log, type LogFields, type LogLevel, silentLog } from './log.ts'
 export { type Migrations, migrate } from './migrate.ts'
 export { network } from './network.ts'
+export { bigintArray, byteaArray, smallintArray, timeArray, uuidArray } from './postgres-arrays.ts'
 export { Personal, Secret } from './redact.ts'

@@ -1,7 +1,6 @@
 import { sql } from 'kysely'
-import type { Tx } from '../core/index.ts'
+import { bigintArray, byteaArray, smallintArray, type Tx, uuidArray } from '../core/index.ts'
 import type { RecordHandler, StreamRecord } from '../stream/index.ts'
-import { byteaArray, int2Array, int8Array, uuidArray } from './binary.ts'
 import type { CommandRow } from './tables.ts'
 import { KIND_CODE } from './tables.ts'
 
@@ -86,7 +85,7 @@ async function insertTimeline(tx: Tx, records: readonly StreamRecord[]): Promise
       from head, unnest(
         ${uuidArray(records.map((r) => r.tenureId))}::uuid[],
         ${uuidArray(records.map((r) => r.recordId))}::uuid[],
-        ${int2Array(records.map((r) => KIND_CODE[r.kind]))}::smallint[],
+        ${smallintArray(records.map((r) => KIND_CODE[r.kind]))}::smallint[],
         ${byteaArray(records.map((r) => r.sealed))}::bytea[]
       ) with ordinality as r (tenure_id, record_id, kind, sealed, n)
     )
@@ -108,9 +107,9 @@ async function upsertState(tx: Tx, records: readonly StreamRecord[]): Promise<vo
     select * from unnest(
       ${uuidArray(rows.map(({ record }) => record.tenureId))}::uuid[],
       ${byteaArray(rows.map(({ slot }) => slot))}::bytea[],
-      ${int8Array(rows.map(({ record }) => record.seq))}::bigint[],
+      ${bigintArray(rows.map(({ record }) => record.seq))}::bigint[],
       ${uuidArray(rows.map(({ record }) => record.recordId))}::uuid[],
-      ${int2Array(rows.map(({ record }) => KIND_CODE[record.kind]))}::smallint[],
+      ${smallintArray(rows.map(({ record }) => KIND_CODE[record.kind]))}::smallint[],
       ${byteaArray(rows.map(({ record }) => record.sealed))}::bytea[]
     )
     on conflict (tenure_id, slot) do update set

@@ -1,4 +1,4 @@
-import { byteaArray, smallintArray, timeArray, uuidArray } from './binary.ts'
+import { byteaArray, smallintArray, timeArray, uuidArray } from '../core/index.ts'
 import type { RecordKind, StreamRecord } from './face.ts'
 
 /** How a kind stands in the table. Never renumber. */

@@ -5,7 +5,7 @@
  */
 const HEADER_BYTES = 20
 const EMPTY_HEADER_BYTES = 12
-const OID = { bytea: 17, int2: 21, timestamptz: 1184, uuid: 2950 } as const
+const OID = { bytea: 17, int8: 20, int2: 21, timestamptz: 1184, uuid: 2950 } as const
 
 /** Binary timestamps count microseconds from 2000-01-01T00:00:00Z. */
 const EPOCH_2000_MS = 946_684_800_000
@@ -23,13 +23,14 @@ function allocate(oid: number, count: number, elementsBytes: number, hasNulls: b
   return array
 }
 
-/** `uuid[]` from 16 bytes each. */
-export function uuidArray(ids: readonly Uint8Array[]): Buffer {
+/** `uuid[]` from 16 bytes or the text form each. */
+export function uuidArray(ids: readonly (Uint8Array | string)[]): Buffer {
   const array = allocate(OID.uuid, ids.length, ids.length * 20, false)
   let at = HEADER_BYTES
   for (const id of ids) {
     array.writeInt32BE(16, at)
-    array.set(id, at + 4)
+    if (typeof id === 'string') array.write(id.replaceAll('-', ''), at + 4, 16, 'hex')
+    else array.set(id, at + 4)
     at += 20
   }
   return array
@@ -43,6 +44,19 @@ export function smallintArray(numbers: readonly number[]): Buffer {
     array.writeInt32BE(2, at)
     array.writeInt16BE(number, at + 4)
     at += 6
+  }
+  return array
+}
+
+/** `bigint[]` from safe integers. */
+export function bigintArray(numbers: readonly number[]): Buffer {
+  const array = allocate(OID.int8, numbers.length, numbers.length * 12, false)
+  let at = HEADER_BYTES
+  for (const number of numbers) {
+    array.writeInt32BE(8, at)
+    array.writeInt32BE(Math.floor(number / 2 ** 32), at + 4)
+    array.writeUInt32BE(((number % 2 ** 32) + 2 ** 32) % 2 ** 32, at + 8)
+    at += 12
   }
   return array
 }
