@@ -162,6 +162,25 @@ describe('the HTTP server', () => {
     expect(text).toMatch(/^HTTP\/1.1 400 Bad Request\r\n/)
   })
 
+  it('a request that does not arrive in time is cut, also where the body is still to come', async () => {
+    const hasty = await startRooms({ limits: { requestSeconds: 1 } })
+    try {
+      const { port } = new URL(hasty.url)
+      for (const begun of [
+        '',
+        'GET /healthz HTTP/1.1\r\nhost:',
+        'POST /oauth/token HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n',
+      ]) {
+        const socket = connect(Number(port), '127.0.0.1')
+        socket.resume()
+        socket.write(begun)
+        await vi.waitFor(() => expect(socket.closed).toBe(true), { timeout: 10_000 })
+      }
+    } finally {
+      await hasty.close()
+    }
+  })
+
   it('an address that asks too much must wait, and a forged X-Forwarded-For does not help', async () => {
     const strict = await startRooms({ limits: { requestsPerMinutePerAddress: 2 } })
     try {
