@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { AppError, type ErrorCode, errorCatalogue, isAppError, type Log } from '../core/index.ts'
+import { dpopAlgorithms } from '../identity/index.ts'
 
 /** The one place where codes meet HTTP. docs/errors.md shows the same table to people. */
 export const statusOfCode: Record<ErrorCode, number> = {
@@ -98,7 +99,7 @@ function sendProblem(reply: FastifyReply, error: AppError, instance?: string): F
 }
 
 function challengeFor(request: FastifyRequest): string {
-  const algorithms = 'algs="ES256 EdDSA Ed25519"'
+  const algorithms = `algs="${dpopAlgorithms}"`
   return request.headers.authorization ? `DPoP error="invalid_token", ${algorithms}` : `DPoP ${algorithms}`
 }
 

@@ -8,7 +8,7 @@ import { print, table } from './terminal.ts'
 const NO_HOMES = 'No homes yet. Make one with: npx hearthlock homes create --name Home'
 const NO_DEVICES = 'No devices yet. Take one in with the code on its label: npx hearthlock claim <code>'
 
-export async function listHouseholds(client: Client): Promise<HouseholdShape[]> {
+async function listHouseholds(client: Client): Promise<HouseholdShape[]> {
   return (await client.request<{ households: HouseholdShape[] }>('GET', '/v1/households')).households
 }
 

@@ -124,7 +124,7 @@ export class Admission {
 }
 
 /** An IPv4 address, or the /64 of an IPv6 one: whoever has one address there has them all. */
-export function addressKey(remoteAddress: string | undefined): string | undefined {
+function addressKey(remoteAddress: string | undefined): string | undefined {
   if (remoteAddress === undefined) return undefined
   const address = remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress
   if (isIP(address) !== 6) return address

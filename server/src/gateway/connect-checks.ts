@@ -18,7 +18,7 @@ export interface ConnectAttempt {
   identity: DeviceIdentity | undefined
 }
 
-export interface ConnectCheck {
+interface ConnectCheck {
   name: string
   /** Where the standard says so: MQTT 5.0 unless it names 3.1.1. */
   section: string
@@ -26,7 +26,7 @@ export interface ConnectCheck {
 }
 
 /** What must hold before a CONNECT is accepted, in this order; the first refusal is the answer. */
-export const connectChecks: readonly ConnectCheck[] = [
+const connectChecks: readonly ConnectCheck[] = [
   {
     name: 'protocol version is 5 or 3.1.1',
     section: '3.1.2.2 [MQTT-3.1.2-2]',

@@ -6,7 +6,7 @@ import { shown } from './content.ts'
 import type { DeviceView } from './face.ts'
 import { type HomeTables, kindOf, type StateRow } from './tables.ts'
 
-export const AVAILABILITY_PATH = '$availability'
+const AVAILABILITY_PATH = '$availability'
 
 /** The devices as they are now. @throws AppError integrity_failed when a row does not open where it stands */
 export async function readLiveState(

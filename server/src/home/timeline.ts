@@ -71,7 +71,7 @@ export async function readTimeline(
 }
 
 /** @throws AppError integrity_failed when the row was sealed for another place */
-export function openEntry(
+function openEntry(
   key: SealingKey,
   device: Pick<HeldDevice, 'deviceId' | 'model'>,
   row: TimelineRow,

@@ -10,6 +10,5 @@ export type {
   Principal,
   ResourceRequest,
 } from './face.ts'
-export { operatorRoles } from './face.ts'
 export { createIdentity } from './identity.ts'
 export { identityMigrations } from './migrations.ts'

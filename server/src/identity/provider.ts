@@ -13,7 +13,7 @@ import { clientMetadata, clientOf } from './clients.ts'
 import { errorPage } from './page.ts'
 
 /** At most 300 s is a promise: what a thief of token and key together can do must end soon. */
-export const ACCESS_TOKEN_SECONDS = 300
+const ACCESS_TOKEN_SECONDS = 300
 const DAY = 24 * 60 * 60
 /** `idle`: without a refresh. `whole`: from sign-in, whatever happens. */
 const sessionSeconds = {

@@ -11,7 +11,7 @@ import { NONCE_BYTES, type Nonces } from './nonces.ts'
  * households and people seal far less. Purpose keys belong to the whole installation and would reach it, so
  * they seal with a subkey for each place (purpose.ts), and the bound holds for each place by itself.
  */
-export const SEAL_FORMAT = 1
+const SEAL_FORMAT = 1
 const HEADER_BYTES = 3
 const TAG_BYTES = 16
 export const SEAL_OVERHEAD_BYTES = HEADER_BYTES + NONCE_BYTES + TAG_BYTES
@@ -72,7 +72,7 @@ export function unsealBytes(
 }
 
 /** The key version in the header; undefined when the bytes are no sealed value of this format. */
-export function sealedVersion(sealed: Buffer): number | undefined {
+function sealedVersion(sealed: Buffer): number | undefined {
   if (!(sealed instanceof Uint8Array) || sealed.length < SEAL_OVERHEAD_BYTES) return undefined
   if (sealed[0] !== SEAL_FORMAT) return undefined
   return ((sealed[1] as number) << 8) | (sealed[2] as number)

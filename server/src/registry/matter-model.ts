@@ -12,7 +12,7 @@ import {
 } from './matter-payload.ts'
 import { checkResult } from './matter-result.ts'
 
-export const DEFAULT_ENDPOINTS = 16
+const DEFAULT_ENDPOINTS = 16
 const DEFAULT_POLICY: CommandPolicy = { whenOffline: 'refuse', expiresSeconds: 10 }
 
 /** Compiles a definition that has been validated: every path of the model to its checker, once. */

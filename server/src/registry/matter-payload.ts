@@ -67,7 +67,7 @@ export function refuse(reason: string): Refused {
 }
 
 /** A decimal endpoint number without leading zeros, or undefined. */
-export function endpointNumber(text: string): number | undefined {
+function endpointNumber(text: string): number | undefined {
   return /^(0|[1-9][0-9]{0,2})$/.test(text) ? Number(text) : undefined
 }
 

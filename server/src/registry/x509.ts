@@ -149,7 +149,7 @@ export async function requestedKey(pem: string): Promise<KeyObject | undefined> 
 }
 
 /** The keys that devices may have: P-256 and Ed25519. */
-export function isDeviceKey(key: KeyObject): boolean {
+function isDeviceKey(key: KeyObject): boolean {
   return (
     key.asymmetricKeyType === 'ed25519' ||
     (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1')

@@ -2,7 +2,7 @@ import { AppError } from '../core/index.ts'
 
 const PADDED_BYTES = 256
 const LENGTH_BYTES = 2
-export const MAX_PADDED_TEXT_BYTES = PADDED_BYTES - LENGTH_BYTES
+const MAX_PADDED_TEXT_BYTES = PADDED_BYTES - LENGTH_BYTES
 
 /**
  * Every text in one length, before it is sealed: [u16 length][UTF-8][zeros], 256 bytes. Somebody who has a copy of
