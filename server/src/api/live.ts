@@ -11,7 +11,7 @@ import { Id, strict, time } from './shapes.ts'
  * What happens in a household, as server-sent events: `ready` when watching has begun (read the devices then: no
  * update is missed), `update`, `resync` when updates had to be left out (read the devices again), `end` with the
  * reason when we close. `home` authorizes each update and says when the access has ended; sign-out ends the stream,
- * and so does a token's lifetime: a session that ended elsewhere can not watch on for longer than that.
+ * and so does a token's lifetime: a session that ended elsewhere cannot watch on for longer than that.
  */
 export function liveRoutes({ app, authenticate, limit, home, live, log }: RouteParts): void {
   app.get(

@@ -74,7 +74,7 @@ function contextOf({ cert, key }: { cert: string; key: Secret }): SecureContextO
   } catch (cause) {
     throw new AppError('start_refused', {
       message:
-        'The TLS certificate and key of the API can not be used: both must be PEM, and belong together.',
+        'The TLS certificate and key of the API cannot be used: both must be PEM, and belong together.',
       cause,
     })
   }
@@ -132,7 +132,7 @@ export async function listen(app: App, { host, port }: { host: string; port: num
   } catch (error) {
     if (isAppError(error)) throw error
     const { code } = error as NodeJS.ErrnoException
-    const reason = code === 'EADDRINUSE' ? 'is taken' : `can not be opened (${code ?? 'unknown reason'})`
+    const reason = code === 'EADDRINUSE' ? 'is taken' : `cannot be opened (${code ?? 'unknown reason'})`
     throw new AppError('start_refused', { message: `Port ${port} of ${host} ${reason}.`, cause: error })
   }
   const address = app.server.address()

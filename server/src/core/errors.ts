@@ -5,7 +5,7 @@
 export const errorCatalogue = {
   conflict: 'The request conflicts with the present state.',
   claim_refused:
-    'This claim code can not be used. Check the code, and that the device is switched on and online.',
+    'This claim code cannot be used. Check the code, and that the device is switched on and online.',
   command_refused: 'The device does not take this command.',
   database_newer: 'The database was written by a newer version of Hearthlock.',
   idempotency_mismatch: 'This idempotency key was used before with another request.',
@@ -16,7 +16,7 @@ export const errorCatalogue = {
   not_found: 'There is nothing here, or nothing that you may see.',
   payload_refused: 'The payload does not fit the model of the device.',
   rate_limited: 'Too many requests. Wait before trying again.',
-  root_key_refused: 'The root key can not be used.',
+  root_key_refused: 'The root key cannot be used.',
   sign_in_refused: 'The e-mail address or the password is not right.',
   start_refused: 'Hearthlock did not start.',
   stale_tenure: 'The tenure of this device has ended.',

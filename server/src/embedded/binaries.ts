@@ -67,7 +67,7 @@ async function installedPackage(): Promise<InstalledPackage> {
 }
 
 /**
- * npm packages can not hold symbolic links; the package lists them in a file and makes them in its postinstall
+ * npm packages cannot hold symbolic links; the package lists them in a file and makes them in its postinstall
  * script. Where scripts are disabled, that is ours to do.
  */
 async function makeSymlinks(listedIn: string, nativeDir: string): Promise<void> {
@@ -81,7 +81,7 @@ async function makeSymlinks(listedIn: string, nativeDir: string): Promise<void> 
   }
 }
 
-/** Owned by us, not by the user who runs them: a database that was broken into can not change its own programs. */
+/** Owned by us, not by the user who runs them: a database that was broken into cannot change its own programs. */
 async function copyPrograms(nativeDir: string, copyDir: string): Promise<void> {
   const runtimeDir = dirname(copyDir)
   await rm(runtimeDir, { recursive: true, force: true })

@@ -56,7 +56,7 @@ async function checkVersion(clusterDir: string, major: number): Promise<void> {
 }
 
 /**
- * The password goes through a real pipe (Node's own are sockets, which can not be opened by name), so that it never
+ * The password goes through a real pipe (Node's own are sockets, which cannot be opened by name), so that it never
  * touches a disk: not even for a moment, not even as a deleted file.
  */
 async function initdb(

@@ -15,7 +15,7 @@ export const STOP_BOUNDS: StopBounds = { fastMs: 30_000, immediateMs: 10_000 }
 /**
  * Stops a postmaster that an earlier process of ours left on this cluster when it was killed, and clears its pid
  * file when the number in it has since gone to somebody else (PostgreSQL would refuse to start for ever).
- * @throws AppError start_refused when it can not be told whose the process is, or it does not stop
+ * @throws AppError start_refused when it cannot be told whose the process is, or it does not stop
  */
 export async function clearOrphan(
   clusterDir: string,
@@ -74,7 +74,7 @@ function signalProcess(pid: number, signal: NodeJS.Signals): void {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ESRCH') return
     throw new AppError('start_refused', {
-      message: `The database server (process ${pid}) belongs to another user and can not be stopped. Start Hearthlock as the user who started it last.`,
+      message: `The database server (process ${pid}) belongs to another user and cannot be stopped. Start Hearthlock as the user who started it last.`,
       cause: error,
     })
   }

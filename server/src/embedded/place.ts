@@ -37,7 +37,7 @@ export async function takePlace(
   await letThrough(dataDir, user)
   const binaries = await provideBinaries({ runtimeDir: join(dataDir, 'runtime'), user, onProgress })
   await ensureCluster({ clusterDir, binaries, user, password: options.password, onProgress })
-  // Outside the cluster, and ours: PostgreSQL's user reads it but can not change who is let in.
+  // Outside the cluster, and ours: PostgreSQL's user reads it but cannot change who is let in.
   const hbaFile = join(dataDir, 'postgres-access.conf')
   await rm(hbaFile, { force: true })
   await writeFile(hbaFile, HBA, { flag: 'wx' })

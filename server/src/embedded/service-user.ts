@@ -90,7 +90,7 @@ export async function letThrough(dataDir: string, user: ServiceUser | undefined)
     closed = dirname(closed)
   }
   throw new AppError('start_refused', {
-    message: `PostgreSQL runs as the user ${user.name}, who can not get through ${closed} to the data directory. Set HEARTHLOCK_DATA_DIR to a directory such as /var/lib/hearthlock.`,
+    message: `PostgreSQL runs as the user ${user.name}, who cannot get through ${closed} to the data directory. Set HEARTHLOCK_DATA_DIR to a directory such as /var/lib/hearthlock.`,
   })
 }
 

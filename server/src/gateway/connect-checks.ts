@@ -128,7 +128,7 @@ function claimedDeviceId({ certificate, connect: { username } }: ConnectAttempt)
   return certificate === undefined && username !== undefined && isId(username) ? username : undefined
 }
 
-/** Runs the checks in order. @throws what the registry throws when it can not answer */
+/** Runs the checks in order. @throws what the registry throws when it cannot answer */
 export async function refuseConnect(attempt: ConnectAttempt): Promise<Refusal | undefined> {
   for (const check of connectChecks) {
     const refusal = await check.refuse(attempt)

@@ -97,7 +97,7 @@ export class Connection {
     return this.#keepAliveMs > 0 && nowMs - this.#heardAtMs >= this.#keepAliveMs
   }
 
-  /** Ends with a reason, which MQTT 5 can carry (section 3.14) and 3.1.1 can not. */
+  /** Ends with a reason, which MQTT 5 can carry (section 3.14) and 3.1.1 cannot. */
   close(code: ReasonCode, text: string): void {
     if (!this.open) return
     if (this.version === 5) this.outgoing.send(encodeDisconnect(code, text))

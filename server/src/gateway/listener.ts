@@ -106,7 +106,7 @@ function refused(error: NodeJS.ErrnoException, port: number): AppError {
   const message =
     error.code === 'EADDRINUSE'
       ? `The MQTT port ${port} is taken by another program.`
-      : `The MQTT port ${port} can not be opened (${error.code ?? error.name}).`
+      : `The MQTT port ${port} cannot be opened (${error.code ?? error.name}).`
   return new AppError('start_refused', { message, cause: error })
 }
 

@@ -83,7 +83,7 @@ export function createEnrolment(o: {
 
 function refused(): AppError {
   return new AppError('sign_in_refused', {
-    message: 'This enrolment code can not be used. It works once, and for an hour.',
+    message: 'This enrolment code cannot be used. It works once, and for an hour.',
   })
 }
 

@@ -187,14 +187,14 @@ function refused(message: string): AppError {
 
 function unreadable(path: string, cause: unknown): AppError {
   return new AppError('root_key_refused', {
-    message: `The root key file ${path} can not be read (${codeOf(cause)}).`,
+    message: `The root key file ${path} cannot be read (${codeOf(cause)}).`,
     cause,
   })
 }
 
 function unwritable(path: string, cause: unknown): AppError {
   return new AppError('root_key_refused', {
-    message: `The root key file ${path} can not be written (${codeOf(cause)}).`,
+    message: `The root key file ${path} cannot be written (${codeOf(cause)}).`,
     cause,
   })
 }

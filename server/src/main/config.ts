@@ -234,7 +234,7 @@ function readPem(path: string, key: Key): string {
   try {
     text = readFileSync(path, 'utf8')
   } catch (cause) {
-    refuse(`${key} names a file that can not be read.`, cause)
+    refuse(`${key} names a file that cannot be read.`, cause)
   }
   if (!text.includes('-----BEGIN ')) refuse(`${key} names a file that is not in PEM format.`)
   return text

@@ -57,7 +57,7 @@ async function makeDirectory(dataDir: string): Promise<void> {
 
 function notYours(dataDir: string, cause: unknown): never {
   throw new AppError('start_refused', {
-    message: `The data directory ${dataDir} can not be made or written. Set HEARTHLOCK_DATA_DIR to one that you may write.`,
+    message: `The data directory ${dataDir} cannot be made or written. Set HEARTHLOCK_DATA_DIR to one that you may write.`,
     cause,
   })
 }

@@ -77,7 +77,7 @@ export function createModels(deps: { database: Database; library: () => Promise<
         .catch((error) => {
           if (!isViolation(error, 'foreign_key')) throw error
           throw new AppError('conflict', {
-            message: 'A model of this name has devices already and can not change. Choose another name.',
+            message: 'A model of this name has devices already and cannot change. Choose another name.',
           })
         })
       return compiled(id, async () => definition)

@@ -61,7 +61,7 @@ describe('a household over HTTP', () => {
       })
   })
 
-  it('a wrong claim code is refused, and a stranger can not claim into the household', async () => {
+  it('a wrong claim code is refused, and a stranger cannot claim into the household', async () => {
     const claims = `/v1/households/${householdId}/claims`
     await expect(
       ada.request('POST', claims, { body: { code: '0000-0000-0000-0000' } }),

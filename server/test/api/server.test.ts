@@ -144,7 +144,7 @@ describe('the HTTP server', () => {
     },
   )
 
-  it('a URL that can not be decoded is refused, and so are headers beyond the limit', async () => {
+  it('a URL that cannot be decoded is refused, and so are headers beyond the limit', async () => {
     expect((await fetch(`${rooms.url}/v1/commands/%zz`)).status).toBe(400)
     const headers = { 'x-filler': 'x'.repeat(20_000) }
     expect((await fetch(`${rooms.url}/healthz`, { headers })).status).toBe(431)

@@ -31,7 +31,7 @@ function installedWithoutScripts(folder: string) {
   return { nativeDir, version: '18.4.0-test' }
 }
 
-it('the programs run although npm ran no scripts, and where their user can not reach them, from a copy', async () => {
+it('the programs run although npm ran no scripts, and where their user cannot reach them, from a copy', async () => {
   const folder = await temporaryDataDir()
   const dataDir = join(folder, 'data')
   mkdirSync(dataDir)

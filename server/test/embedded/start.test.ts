@@ -135,7 +135,7 @@ describe('access', () => {
     const parent = await temporaryDataDir()
     chmodSync(parent, 0o700)
     const started = embeddedOn(join(parent, 'data')).start()
-    if (process.getuid?.() === 0) await expect(started).rejects.toThrow(`can not get through ${parent}`)
+    if (process.getuid?.() === 0) await expect(started).rejects.toThrow(`cannot get through ${parent}`)
     else await expect(started).resolves.toBeDefined()
   })
 

@@ -96,7 +96,7 @@ describe('a pid file', () => {
     expect(isAlive(other.pid() as number)).toBe(true)
   })
 
-  it('of a server that may be ours, but can not be told, refuses the start', async () => {
+  it('of a server that may be ours, but cannot be told, refuses the start', async () => {
     const dataDir = await dataDirWithCluster()
     const first = embeddedOn(dataDir)
     await first.start()

@@ -130,7 +130,7 @@ describe('CONNECT', () => {
     second.socket.destroy()
   })
 
-  it('another device can not take a session over by its client identifier', async () => {
+  it('another device cannot take a session over by its client identifier', async () => {
     const thief = await world.device()
     const client = await world.session(device)
     expect((await answer({ clientId: device.deviceId }, 5, thief)).code).toBe(0x85)

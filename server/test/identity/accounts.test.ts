@@ -291,7 +291,7 @@ describe('the first operator', () => {
     await expect(s.identity.enrolOperator({ ...grace, code })).resolves.toBeUndefined()
   })
 
-  it('can not be guessed at without end', async () => {
+  it('cannot be guessed at without end', async () => {
     s = await setUp({ limits: { enrolmentPerAddress: { burst: 2, everySeconds: 60 } } })
     const guess = { ...grace, code: new Secret('00000'), remoteAddress: '192.0.2.1' }
     for (let i = 0; i < 2; i++)

@@ -278,7 +278,7 @@ describe('destruction', () => {
     }
   })
 
-  it('can not be undone by an open while its transaction runs', async () => {
+  it('cannot be undone by an open while its transaction runs', async () => {
     const keys = await start()
     const household = await create(keys)
     const tenure = await create(keys, 'tenure', household)
@@ -293,7 +293,7 @@ describe('destruction', () => {
     expect(keys.stats().keys_cached).toBe(0)
   })
 
-  it('can not be undone by an open that began before it', async () => {
+  it('cannot be undone by an open that began before it', async () => {
     const writer = await start()
     const gate = { wait: undefined as Promise<void> | undefined }
     const slow = openDatabase({ connection: { connectionString: database.url }, log: silentLog })

@@ -32,7 +32,7 @@ async function holder(dataDir: string) {
 }
 
 describe('the data directory', () => {
-  it('is made so that others can not look into it', async () => {
+  it('is made so that others cannot look into it', async () => {
     const dataDir = freshDir()
     await (await lockDataDirectory(dataDir))()
     expect(statSync(dataDir).mode & 0o777).toBe(process.getuid?.() === 0 ? 0o711 : 0o700)

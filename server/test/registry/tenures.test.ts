@@ -297,7 +297,7 @@ describe('a claim', () => {
     expect(await world.registry.devices(accountId, household.householdId)).toHaveLength(4)
   })
 
-  it('can not start a second tenure even when the code above is mistaken', async () => {
+  it('cannot start a second tenure even when the code above is mistaken', async () => {
     const { accountId, household } = await world.settle()
     await world.registry.claim({ accountId, householdId: household.householdId, code: device.claimCode })
     const twin = world.database.pool.query(

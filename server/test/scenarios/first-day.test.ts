@@ -92,7 +92,7 @@ describe('the first day', () => {
     expect(await ok(['homes'])).toContain('Ada’s cottage')
   })
 
-  it('a device that is not online can not be claimed; once online, its code claims it', async () => {
+  it('a device that is not online cannot be claimed; once online, its code claims it', async () => {
     const lock = devices.get('hearth-lock')
     const early = await at.cli(['claim', lock?.claimCode ?? '', '--nickname', 'Front door'])
     expect(early).toMatchObject({ code: 1 })

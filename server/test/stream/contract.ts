@@ -132,7 +132,7 @@ export function streamContract(makeLog: () => Promise<TestLog>): void {
       expect(openRecord(tenure.key, first).payload).toEqual(json({ n: 1 }))
     })
 
-    test('what a record says can not be told from its size', async () => {
+    test('what a record says cannot be told from its size', async () => {
       const stream = await openStream()
       const tenure = await log.tenure()
       const writer = await stream.writer(tenure)

@@ -70,7 +70,7 @@ describe('what only PostgreSQL can do wrong', () => {
     })
   })
 
-  test('a batch that was given up can not be stored later, behind a resend', async () => {
+  test('a batch that was given up cannot be stored later, behind a resend', async () => {
     await withStream({ batchTimeoutMs: 300 }, async (stream, append) => {
       const before = await stored()
       await other.query('begin; select seq from stream.head for update')
