@@ -27,6 +27,8 @@ export interface GatewayOptions {
    * as `{"OnOff.OnOff":true}` could be guessed from a digest without a key. Must be the same after a restart.
    */
   resendSecret: Secret
+  /** Those of earlier root keys, newest first: what was stored by them is recognised still. */
+  formerResendSecrets?: readonly Secret[] | undefined
   tls?: TlsListenerOptions | undefined
   /** Without TLS, for tokens and passwords only, on a loopback address only. */
   plain?: { host: string; port: number } | undefined

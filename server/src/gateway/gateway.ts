@@ -48,7 +48,8 @@ class MqttGateway implements Gateway {
     this.#options = options
     this.#limits = { ...defaultLimits, ...options.limits }
     this.#admission = new Admission(this.#limits, clock)
-    this.#lines = new Lines({ stream, resendSecret: options.resendSecret })
+    const { resendSecret, formerResendSecrets = [] } = options
+    this.#lines = new Lines({ stream, resendSecrets: [resendSecret, ...formerResendSecrets] })
     const graceMs = this.#limits.offlineGraceMs
     const rows = new SessionRows({ database, node })
     this.#presence = new Presence({ lines: this.#lines, rows, registry, clock, log, graceMs })

@@ -100,7 +100,7 @@ export class Ingest {
         this.#loadResends(line)
         return
       }
-      const earlier = line.resends.find(key)
+      const earlier = this.#earlier(line, kind, checked.messageId, key)
       if (earlier !== undefined) {
         this.#resent(earlier)
         return
@@ -139,10 +139,18 @@ export class Ingest {
     return true
   }
 
-  #key(line: Line, kind: PublishKind, messageId: string | undefined): string | undefined {
+  #key(line: Line, kind: PublishKind, messageId: string | undefined, age = 0): string | undefined {
     const { qos, packetId, payload } = this.#fields
-    if (messageId !== undefined) return line.resends.keyOfMessageId(messageId)
-    return qos === 1 ? line.resends.keyOfPacket(kind, packetId, payload) : undefined
+    if (messageId !== undefined) return line.resends.keyOfMessageId(messageId, age)
+    return qos === 1 ? line.resends.keyOfPacket(kind, packetId, payload, age) : undefined
+  }
+
+  /** The same message, by whichever secret it was stored. */
+  #earlier(line: Line, kind: PublishKind, messageId: string | undefined, newest: string) {
+    let earlier = line.resends.find(newest)
+    for (let age = 1; earlier === undefined && age < line.resends.ages; age += 1)
+      earlier = line.resends.find(this.#key(line, kind, messageId, age) as string)
+    return earlier
   }
 
   #loadResends(line: Line): void {

@@ -25,12 +25,13 @@ export interface Line {
 /** Lines by device: at most one, that of the device's current tenure. */
 export class Lines {
   readonly #stream: GatewayStream
-  readonly #secret: Buffer
+  readonly #secrets: readonly Buffer[]
   readonly #lines = new Map<DeviceId, Line>()
 
-  constructor(o: { stream: GatewayStream; resendSecret: Secret }) {
+  /** `resendSecrets`: newest first. */
+  constructor(o: { stream: GatewayStream; resendSecrets: readonly Secret[] }) {
     this.#stream = o.stream
-    this.#secret = resendKey(o.resendSecret)
+    this.#secrets = o.resendSecrets.map(resendKey)
   }
 
   get size(): number {
@@ -60,7 +61,7 @@ export class Lines {
       deviceId,
       tenure,
       writer,
-      resends: new Resends({ stream: this.#stream, tenureId, secret: this.#secret }),
+      resends: new Resends({ stream: this.#stream, tenureId, secrets: this.#secrets }),
       live: false,
       recorded: undefined,
       ended: false,

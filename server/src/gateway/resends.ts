@@ -30,7 +30,7 @@ export interface Flight {
 export class Resends {
   readonly #stream: GatewayStream
   readonly #tenureId: TenureId
-  readonly #secret: Buffer
+  readonly #secrets: readonly Buffer[]
   readonly #flights: Flight[] = []
   // The newest keys, one after the other; undefined until they are asked for.
   #ring: Buffer | undefined
@@ -39,11 +39,11 @@ export class Resends {
   #committedMeanwhile: string[] = []
   #outcomesUnknown = 0
 
-  /** `secret`: 32 bytes, see `resendKey`. */
-  constructor(o: { stream: GatewayStream; tenureId: TenureId; secret: Buffer }) {
+  /** `secrets`: newest first, each of 32 bytes, see `resendKey`. */
+  constructor(o: { stream: GatewayStream; tenureId: TenureId; secrets: readonly Buffer[] }) {
     this.#stream = o.stream
     this.#tenureId = o.tenureId
-    this.#secret = o.secret
+    this.#secrets = o.secrets
   }
 
   /** Whether something is still on its way into the stream. */
@@ -56,8 +56,17 @@ export class Resends {
     return this.#ring !== undefined
   }
 
-  keyOfPacket(kind: PublishKind, packetId: number, payload: Buffer): string {
-    const bytes = this.#prefixed(4 + payload.length)
+  /** By how many secrets a stored message may be known: `age` below is less than this. */
+  get ages(): number {
+    return this.#secrets.length
+  }
+
+  // Both digests are stored and compared after restarts, with a newer release too: what goes into them never changes,
+  // or messages that were on their way meanwhile are recorded twice.
+
+  /** `age` 0 is the newest secret, by which messages are stored. */
+  keyOfPacket(kind: PublishKind, packetId: number, payload: Buffer, age = 0): string {
+    const bytes = this.#prefixed(4 + payload.length, age)
     bytes[PREFIX_BYTES] = BY_PACKET
     bytes[PREFIX_BYTES + 1] = KINDS[kind]
     bytes[PREFIX_BYTES + 2] = packetId >> 8
@@ -66,17 +75,18 @@ export class Resends {
     return digest(bytes)
   }
 
-  keyOfMessageId(messageId: string): string {
-    const bytes = this.#prefixed(1 + Buffer.byteLength(messageId))
+  keyOfMessageId(messageId: string, age = 0): string {
+    const bytes = this.#prefixed(1 + Buffer.byteLength(messageId), age)
     bytes[PREFIX_BYTES] = BY_MESSAGE_ID
     bytes.write(messageId, PREFIX_BYTES + 1)
     return digest(bytes)
   }
 
   /** The secret and the tenure, and room for so many bytes after them. */
-  #prefixed(size: number): Buffer {
+  #prefixed(size: number, age: number): Buffer {
     const bytes = Buffer.allocUnsafe(PREFIX_BYTES + size)
-    this.#secret.copy(bytes)
+    const secret = this.#secrets[age] as Buffer
+    secret.copy(bytes)
     bytes.write(this.#tenureId, SECRET_BYTES, 'latin1')
     return bytes
   }

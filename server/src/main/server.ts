@@ -125,6 +125,7 @@ async function startRooms(
   await home.start()
   closers.push(() => home.close())
 
+  const resends = keys.purpose('gateway.resend')
   const tlsIdentity = await registry.serverIdentity([...config.mqtt.hostnames])
   const mqtt = createGateway({
     registry,
@@ -139,7 +140,9 @@ async function startRooms(
       privateKeyPem: tlsIdentity.privateKeyPem,
       authorityPem: registry.authorityCertificate(),
     },
-    resendSecret: keys.purpose('gateway.resend').deriveSecret('message-key'),
+    resendSecret: resends.deriveSecret('message-key'),
+    // What was on its way while the root key was replaced.
+    formerResendSecrets: resends.deriveSecrets('message-key').slice(1),
     ...(config.mqtt.plain ? { plain: config.mqtt.plain } : {}),
     onDeviceReady: (deviceId, tenureId) => home.deviceReady(deviceId, tenureId),
     onCommandDelivered: (commandId, deviceId, tenureId) =>

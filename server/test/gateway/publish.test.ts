@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { AppError } from '../../src/core/index.ts'
+import { AppError, Secret } from '../../src/core/index.ts'
 import type { GatewayStream } from '../../src/gateway/index.ts'
 import type { AppendRequest } from '../../src/stream/index.ts'
 import type { RawClient } from './raw-client.ts'
@@ -221,6 +221,23 @@ describe('the way up', () => {
       client.publish(device.topic('attributes'), ON, { messageId: 11, dup: true })
       await client.next('puback')
       expect(await world.published(device)).toEqual([ON])
+    })
+
+    it('a resend is stored once though the root key was replaced meanwhile', async () => {
+      await held()
+      client.publish(device.topic('attributes'), ON, { messageId: 13 })
+      await client.next('puback')
+      client.publish(device.topic('attributes'), { ...OFF, $id: 'k-1' }, { messageId: 14 })
+      await client.next('puback')
+      await world.gateway.close()
+      world.resendSecrets.unshift(new Secret('the secret of a newer root key'))
+      await world.startGateway()
+      client = await world.session(device)
+      client.publish(device.topic('attributes'), ON, { messageId: 13, dup: true })
+      await client.next('puback')
+      client.publish(device.topic('attributes'), { ...OFF, $id: 'k-1' }, { messageId: 15 })
+      await client.next('puback')
+      expect(await world.published(device)).toEqual([ON, { ...OFF, $id: 'k-1' }])
     })
 
     it('a resend is recognised while the first is still on its way', async () => {

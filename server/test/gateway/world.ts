@@ -68,7 +68,8 @@ export async function createWorld(
   const server = await registry.serverIdentity(['127.0.0.1', 'localhost'])
   const ready: [DeviceId, TenureId][] = []
   const delivered: CommandId[] = []
-  const resendSecret = new Secret('a secret that outlives a restart')
+  /** Newest first. */
+  const resendSecrets = [new Secret('a secret that outlives a restart')]
   const ports = { tls: 0, plain: 0 }
   let heard: (change: TenureChange) => void = () => {}
 
@@ -83,7 +84,8 @@ export async function createWorld(
         },
       },
       stream: o.wrapStream?.(stream) ?? stream,
-      resendSecret,
+      resendSecret: resendSecrets[0] as Secret,
+      formerResendSecrets: resendSecrets.slice(1),
       tls: { host: '127.0.0.1', port: 0, ...server, authorityPem: registry.authorityCertificate() },
       plain: { host: '127.0.0.1', port: 0 },
       limits,
@@ -117,6 +119,7 @@ export async function createWorld(
     ready,
     delivered,
     startGateway,
+    resendSecrets,
     model,
     get gateway(): Gateway {
       return gateway as Gateway
