@@ -19,6 +19,7 @@ import {
 } from '../server/src/core/index.ts'
 import { createKeys, keysMigrations, memoryKeyProvider } from '../server/src/keys/index.ts'
 import { createStream, type StreamWriter, streamMigrations } from '../server/src/stream/index.ts'
+import { percentile } from './support/table.ts'
 
 const TENURES = 2_000
 const PAYLOAD = Buffer.from(
@@ -108,9 +109,11 @@ async function measure(inFlight: number, durationMs: number, act: () => Promise<
   }
   await Promise.all(Array.from({ length: inFlight }, lane))
   const elapsedMs = performance.now() - startMs
-  const sorted = Float64Array.from(latencies).sort()
-  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
-  return { perSecond: (latencies.length / elapsedMs) * 1_000, p50Ms: at(0.5), p99Ms: at(0.99) }
+  return {
+    perSecond: (latencies.length / elapsedMs) * 1_000,
+    p50Ms: percentile(latencies, 0.5),
+    p99Ms: percentile(latencies, 0.99),
+  }
 }
 
 /** What most servers do: one prepared INSERT per event, here without a seal. */

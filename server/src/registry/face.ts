@@ -92,7 +92,7 @@ export interface Tenure {
   householdId: HouseholdId
   keyId: KeyId
   /** To the hour: the exact moment is nowhere in plain. */
-  startedAtMs: number
+  startedHourMs: number
 }
 
 export interface DeviceIdentity {
@@ -119,7 +119,7 @@ export interface HeldDevice {
   keyId: KeyId
   model: Model
   nickname: Personal | undefined
-  startedAtMs: number
+  startedHourMs: number
 }
 
 export interface TenureChange {

@@ -61,7 +61,7 @@ export function toTenure(row: TenureRow): Tenure {
     deviceId: row.device_id,
     householdId: row.household_id,
     keyId: row.key_id,
-    startedAtMs: row.started_hour.getTime(),
+    startedHourMs: row.started_hour.getTime(),
   }
 }
 

@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest'
+import { compileShippedModels } from './shipped-models.ts'
+import { definition } from './world.ts'
+
+const { library, compile, lock, bulb, plug } = await compileShippedModels()
+
+describe('commands', () => {
+  it('carry the policy that stands closest', () => {
+    expect(lock.checkCommand('DoorLock.LockDoor', {})).toEqual({
+      ok: true,
+      paths: ['1/DoorLock.LockDoor'],
+      policy: { whenOffline: 'queue', expiresSeconds: 10 },
+    })
+    expect(lock.commandPolicy('DoorLock.UnlockDoor')).toEqual({ whenOffline: 'refuse', expiresSeconds: 5 })
+    expect(lock.commandPolicy('Identify.Identify')).toEqual({ whenOffline: 'refuse', expiresSeconds: 10 })
+    expect(bulb.commandPolicy('OnOff.On')).toEqual({ whenOffline: 'queue', expiresSeconds: 3600 })
+    const bare = compile({
+      ...definition('hearth-bulb'),
+      commands: { 'OnOff.*': { whenOffline: 'queue', expiresSeconds: 7 } },
+    })
+    expect(bare.commandPolicy('OnOff.Toggle')).toEqual({ whenOffline: 'queue', expiresSeconds: 7 })
+    expect(bare.commandPolicy('LevelControl.Stop').whenOffline).toBe('refuse')
+  })
+
+  it('to a lock never wait longer than ten seconds', () => {
+    for (const [name] of library.cluster('DoorLock')?.commands ?? []) {
+      expect(lock.commandPolicy(`DoorLock.${name}`).expiresSeconds).toBeLessThanOrEqual(10)
+    }
+  })
+
+  it('are refused when unknown, when their arguments do not fit, and on an endpoint that is none', () => {
+    const move = { Level: 128, TransitionTime: null, OptionsMask: 0, OptionsOverride: 0 }
+    expect(bulb.checkCommand('LevelControl.MoveToLevel', move, 2)).toMatchObject({
+      paths: ['2/LevelControl.MoveToLevel'],
+    })
+    expect(bulb.checkCommand('LevelControl.MoveToLevel', { ...move, Level: 255 })).toMatchObject({
+      reason: 'LevelControl.MoveToLevel.Level: expected an integer 0..254',
+    })
+    expect(bulb.checkCommand('LevelControl.MoveToLevel', { Level: 1 }).ok).toBe(false)
+    expect(bulb.checkCommand('OnOff.On', { Surprise: 1 }).ok).toBe(false)
+    expect(bulb.checkCommand('OnOff.On', [])).toMatchObject({ ok: false })
+    expect(bulb.checkCommand('OnOff.Explode', {})).toMatchObject({ reason: expect.stringMatching(/Toggle/) })
+    expect(bulb.checkCommand('DoorLock.LockDoor', {}).ok).toBe(false)
+    // A response is no command.
+    expect(lock.checkCommand('DoorLock.GetUserResponse', { UserIndex: 1 }).ok).toBe(false)
+    for (const endpoint of [-1, 17, 1.5, Number.NaN])
+      expect(bulb.checkCommand('OnOff.On', {}, endpoint).ok).toBe(false)
+  })
+})
+
+describe('results', () => {
+  const id = '3f0a6f1e-5d1c-4a55-9d2e-0c2b6c1f2a3b'
+
+  it('name a command and a Matter status', () => {
+    expect(plug.checkResult({ id, status: 'SUCCESS' })).toEqual({
+      ok: true,
+      paths: [],
+      commandId: id,
+      status: 'SUCCESS',
+    })
+    expect(plug.checkResult({ id, status: 'INVALID_IN_STATE', response: {} }).ok).toBe(true)
+    for (const payload of [
+      {},
+      { id },
+      { id, status: 'Success' },
+      { id, status: 0 },
+      { id: 'x', status: 'SUCCESS' },
+      { id, status: 'SUCCESS', more: 1 },
+      { id, status: 'SUCCESS', response: [] },
+    ]) {
+      expect(plug.checkResult(payload).ok).toBe(false)
+    }
+  })
+
+  it('are bounded in depth and size', () => {
+    let deep: object = {}
+    for (let level = 0; level < 5000; level++) deep = { deep }
+    expect(plug.checkResult({ id, status: 'SUCCESS', response: deep }).ok).toBe(false)
+    expect(plug.checkResult({ id, status: 'SUCCESS', response: { list: Array(600).fill(1) } }).ok).toBe(false)
+    expect(plug.checkResult({ id, status: 'SUCCESS', response: { list: Array(400).fill(1) } }).ok).toBe(true)
+  })
+
+  it('bear the response that Matter defines for the command', () => {
+    expect(
+      lock.checkResponse('DoorLock.SetCredential', {
+        Status: 'Success',
+        UserIndex: 1,
+        NextCredentialIndex: null,
+      }).ok,
+    ).toBe(true)
+    expect(lock.checkResponse('DoorLock.SetCredential', { Status: 'Perhaps' }).ok).toBe(false)
+    expect(lock.checkResponse('DoorLock.LockDoor', undefined).ok).toBe(true)
+    expect(lock.checkResponse('DoorLock.LockDoor', { Surprise: 1 }).ok).toBe(false)
+  })
+})
