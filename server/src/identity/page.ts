@@ -13,7 +13,7 @@ const style = `
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1rem;background:var(--bg);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}
 main{width:100%;max-width:24rem;padding:2rem 1.5rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem}
 .mark{margin:0 0 1.25rem;font-weight:600;letter-spacing:.02em;color:var(--act)}
-h1{margin:0 0 .5rem;font-size:1.5rem;line-height:1.25;text-wrap:balance}
+h1{margin:0 0 .5rem;font-size:1.375rem;line-height:1.25}
 p{margin:0 0 1.25rem;color:var(--soft);text-wrap:pretty}
 p:last-child{margin:0}
 .bad{padding:.75rem 1rem;border-left:.25rem solid var(--bad);border-radius:.25rem;background:var(--tint);color:var(--ink)}
@@ -64,7 +64,7 @@ const sentences = {
     'It was open for too long, or was finished in another window. Go back to the app and start again.',
   ],
   refused: [
-    'This sign-in cannot go on',
+    'This sign-in was refused',
     'The app asked for something that is not allowed. Start again from the app.',
   ],
   busy: [

@@ -175,7 +175,7 @@ describe('an error page', () => {
       expect(answer.status).toBe(400)
       expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'")
       const html = await answer.text()
-      expect(html).toContain('This sign-in cannot go on')
+      expect(html).toContain('This sign-in was refused')
       expect(html).not.toContain('marker')
     }
   })

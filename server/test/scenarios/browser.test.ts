@@ -125,7 +125,7 @@ describe.skipIf(!existsSync(CHROMIUM))(`signing in with a browser (needs ${CHROM
   it('a request that would lead elsewhere ends on our page, and nobody is called back', async () => {
     const page = await open(authorization({ redirect_uri: 'http://127.0.0.2/callback' }))
     expect(new URL(page.url()).origin).toBe(at.url)
-    expect(await page.getByRole('heading').textContent()).toBe('This sign-in cannot go on')
+    expect(await page.getByRole('heading').textContent()).toBe('This sign-in was refused')
     expect(await page.getByRole('button').count()).toBe(0)
     expect(calledBack).toEqual([])
     await page.context().close()
