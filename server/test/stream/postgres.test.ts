@@ -108,7 +108,7 @@ describe('what only PostgreSQL can do wrong', () => {
   test('while the database is away appends are refused at once, and taken again when it is back', async () => {
     const server = new pg.Client({ connectionString: log.url.replace(/\/[^/?]*(\?|$)/, '/postgres$1') })
     await server.connect()
-    const name = new URL(log.url).pathname.slice(1)
+    const name = /\/([^/?]+)(?:\?|$)/.exec(log.url)?.[1]
     await withStream({}, async (stream, append) => {
       const drained = new Promise<void>((resolve) => stream.onDrain(resolve))
       await server.query(`alter database ${name} with allow_connections false`)
@@ -125,7 +125,7 @@ describe('what only PostgreSQL can do wrong', () => {
   })
 
   test('an append commits synchronously and a reader does not, whatever the database’s default is', async () => {
-    const name = new URL(log.url).pathname.slice(1)
+    const name = /\/([^/?]+)(?:\?|$)/.exec(log.url)?.[1]
     await other.query(`alter database ${name} set synchronous_commit = off;
       create table public.seen_setting (setting text);
       create function public.note_setting() returns trigger language plpgsql as $$ begin
