@@ -10,6 +10,7 @@ export type HouseholdId = Id<'household'>
 export type DeviceId = Id<'device'>
 export type ModelId = Id<'model'>
 export type TenureId = Id<'tenure'>
+export type GrantId = Id<'grant'>
 export type CommandId = Id<'command'>
 export type RecordId = Id<'record'>
 export type KeyId = Id<'key'>

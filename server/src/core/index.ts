@@ -6,6 +6,7 @@ export {
   asId,
   type CommandId,
   type DeviceId,
+  type GrantId,
   type HouseholdId,
   idFromBytes,
   idToBytes,

@@ -5,7 +5,7 @@ import { isDeviceToken } from './device-token.ts'
 import type { DeviceIdentity, Registry } from './face.ts'
 import type { Models } from './models.ts'
 import type { RegistryTables } from './tables.ts'
-import { TENURE_COLUMNS, toTenure } from './tenures.ts'
+import { TENURE_COLUMNS, toTenure } from './tenure-row.ts'
 import { spkiOf } from './x509.ts'
 
 const MAX_PASSWORD_LENGTH = 256

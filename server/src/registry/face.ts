@@ -7,6 +7,7 @@ import type {
   Personal,
   Secret,
   TenureId,
+  Tx,
 } from '../core/index.ts'
 
 /** A kind of product, as its maker describes it. Names of device types, clusters and commands are Matter's. */
@@ -103,7 +104,11 @@ export interface DeviceIdentity {
 }
 
 export type MemberRole = 'owner' | 'adult' | 'guest'
-export type Act = 'view' | 'control' | 'configure' | 'manage'
+/**
+ * view: live state and timeline. control: commands. configure: names, claims. manage: members, guests, release and
+ * transfer. history: what a tenure left after its end.
+ */
+export type Act = 'view' | 'control' | 'configure' | 'manage' | 'history'
 
 export interface Household {
   householdId: HouseholdId
@@ -171,8 +176,18 @@ export interface Registry {
   currentTenure(deviceId: DeviceId): Promise<Tenure | undefined>
   /** Called after the commit. Returns the way to stop listening. */
   onTenureChange(listener: (change: TenureChange) => void): () => void
-  /** Denies by default. @throws AppError not_found: absent and forbidden look alike */
+  /**
+   * May this account do this, on this tenure, now? Denies by default; each path asks at the moment of acting.
+   * @throws AppError not_found: absent and forbidden look alike
+   */
   authorize(request: { accountId: AccountId; tenureId: TenureId; act: Act }): Promise<Tenure>
+  /**
+   * Locks and cameras do not obey this account until then (rounded up to the hour), and it lets nobody into its
+   * households. A later end stands.
+   */
+  holdBack(tx: Tx, accountId: AccountId, untilMs: number): Promise<void>
+  /** Ends that before its time. */
+  endHold(tx: Tx, accountId: AccountId): Promise<void>
 
   stats(): Record<string, number>
 }

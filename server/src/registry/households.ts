@@ -3,7 +3,7 @@ import { type AccountId, AppError, type Database, type HouseholdId, newId, Perso
 import { type Keys, place } from '../keys/index.ts'
 import type { Household, MemberRole } from './face.ts'
 import { checkName, padName, unpadName } from './names.ts'
-import { mayAct } from './roles.ts'
+import { mayActInHousehold } from './standing.ts'
 import type { RegistryTables } from './tables.ts'
 
 /** More than anybody needs; a bound, because everybody may sign up. */
@@ -67,7 +67,7 @@ export function createHouseholds({ database, keys }: { database: Database; keys:
           .execute()
         await tables
           .insertInto('registry.member')
-          .values({ household_id: householdId, account_id: accountId, role: 'owner' })
+          .values({ household_id: householdId, account_id: accountId, role: 'owner', terms: null })
           .execute()
       })
       return { householdId, name: new Personal(text), role: 'owner' }
@@ -75,14 +75,17 @@ export function createHouseholds({ database, keys }: { database: Database; keys:
 
     async all(accountId) {
       const rows = await memberships(accountId).orderBy('household.household_id').execute()
-      return Promise.all(rows.filter((row) => mayAct(row.role, 'view')).map(open))
+      return Promise.all(
+        rows.filter((row) => mayActInHousehold({ role: row.role, heldBack: false }, 'view')).map(open),
+      )
     },
 
     async get(accountId, householdId) {
       const row = await memberships(accountId)
         .where('household.household_id', '=', householdId)
         .executeTakeFirst()
-      if (!row || !mayAct(row.role, 'view')) throw new AppError('not_found')
+      if (!row || !mayActInHousehold({ role: row.role, heldBack: false }, 'view'))
+        throw new AppError('not_found')
       return open(row)
     },
   }

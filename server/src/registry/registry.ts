@@ -54,6 +54,8 @@ export function createRegistry({ database, keys, clock, log, isOnline }: Registr
     currentTenure: tenures.currentTenure,
     onTenureChange: tenures.onTenureChange,
     authorize: tenures.authorize,
+    holdBack: tenures.holdBack,
+    endHold: tenures.endHold,
 
     stats: () => ({ ...tenures.stats(), ...authentication.stats() }),
   }

@@ -1,6 +1,7 @@
 import type { ColumnType } from 'kysely'
-import type { AccountId, DeviceId, HouseholdId, KeyId, ModelId, TenureId } from '../core/index.ts'
+import type { AccountId, DeviceId, GrantId, HouseholdId, KeyId, ModelId, TenureId } from '../core/index.ts'
 import type { MemberRole, ModelDefinition } from './face.ts'
+import type { AccessGrant } from './standing.ts'
 
 // A type, not an interface: Kysely wants an index signature.
 export type RegistryTables = {
@@ -27,7 +28,22 @@ export type RegistryTables = {
     disabled: boolean
   }
   'registry.household': { household_id: HouseholdId; key_id: KeyId; name: Buffer }
-  'registry.member': { household_id: HouseholdId; account_id: AccountId; role: MemberRole }
+  'registry.member': {
+    household_id: HouseholdId
+    account_id: AccountId
+    role: MemberRole
+    /** Sealed: a guest's schedule. */
+    terms: Buffer | null
+  }
+  'registry.access_grant': {
+    grant_id: GrantId
+    tenure_id: TenureId
+    account_id: AccountId
+    grantee: AccessGrant['grantee']
+    /** Sealed: acts and end. */
+    terms: Buffer
+  }
+  'registry.hold': { account_id: AccountId; until_hour: Date }
   'registry.tenure': {
     tenure_id: TenureId
     device_id: DeviceId
@@ -36,5 +52,6 @@ export type RegistryTables = {
     nickname: Buffer | null
     started_hour: Date
     ended_hour: Date | null
+    history: ColumnType<'kept' | 'destroyed', 'kept' | 'destroyed' | undefined>
   }
 }

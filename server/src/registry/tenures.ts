@@ -14,18 +14,28 @@ import {
 import { type Keys, place } from '../keys/index.ts'
 import { canonicalClaimCode } from './claim-code.ts'
 import { isViolation } from './database-error.ts'
-import type { HeldDevice, MemberRole, Registry, Tenure, TenureChange } from './face.ts'
+import type { Act, HeldDevice, MemberRole, Model, Registry, Tenure, TenureChange } from './face.ts'
 import type { Models } from './models.ts'
 import { checkName, padName, unpadName } from './names.ts'
-import { mayAct, mayClaim } from './roles.ts'
+import { mayAct, mayActInHousehold } from './standing.ts'
+import { createStandings } from './standings.ts'
 import type { RegistryTables } from './tables.ts'
+import { TENURE_COLUMNS, toTenure } from './tenure-row.ts'
 
 const HOUR_MS = 3_600_000
 const MAX_DEVICES = 500
 
 export type Tenures = Pick<
   Registry,
-  'claim' | 'devices' | 'device' | 'renameDevice' | 'currentTenure' | 'onTenureChange' | 'authorize'
+  | 'claim'
+  | 'devices'
+  | 'device'
+  | 'renameDevice'
+  | 'currentTenure'
+  | 'onTenureChange'
+  | 'authorize'
+  | 'holdBack'
+  | 'endHold'
 > & { stats(): Record<string, number> }
 
 export interface TenuresOptions {
@@ -39,32 +49,6 @@ export interface TenuresOptions {
 
 const nicknamePlace = (id: TenureId) => place('registry.tenure.nickname', id)
 
-export const TENURE_COLUMNS = [
-  'tenure.tenure_id',
-  'tenure.device_id',
-  'tenure.household_id',
-  'tenure.key_id',
-  'tenure.started_hour',
-] as const
-
-interface TenureRow {
-  tenure_id: TenureId
-  device_id: DeviceId
-  household_id: HouseholdId
-  key_id: KeyId
-  started_hour: Date
-}
-
-export function toTenure(row: TenureRow): Tenure {
-  return {
-    tenureId: row.tenure_id,
-    deviceId: row.device_id,
-    householdId: row.household_id,
-    keyId: row.key_id,
-    startedHourMs: row.started_hour.getTime(),
-  }
-}
-
 export function createTenures(options: TenuresOptions): Tenures {
   const { database, keys, clock, log, models, isOnline } = options
   const claimDigests = keys.purpose('registry.claim-code')
@@ -72,32 +56,48 @@ export function createTenures(options: TenuresOptions): Tenures {
   const counts = { claims: 0, claimsRefused: 0, denied: 0 }
   const queries = () => database.queries.withTables<RegistryTables>()
 
-  /** Current tenures of households in which the account is a member, with its role. */
-  const held = (accountId: AccountId) =>
-    queries()
-      .selectFrom('registry.tenure as tenure')
-      .innerJoin('registry.member as member', 'member.household_id', 'tenure.household_id')
-      .innerJoin('registry.device as device', 'device.device_id', 'tenure.device_id')
-      .select([...TENURE_COLUMNS, 'tenure.nickname', 'device.model_id', 'member.role'])
-      .where('member.account_id', '=', accountId)
-      .where('tenure.ended_hour', 'is', null)
+  const standings = createStandings({ database, keys, clock, models })
 
+  /** Current tenures with which the account has anything to do. */
+  const held = (accountId: AccountId) => standings.of(accountId).where('tenure.ended_hour', 'is', null)
   type HeldRow = Awaited<ReturnType<ReturnType<typeof held>['executeTakeFirstOrThrow']>>
 
-  async function open(row: HeldRow): Promise<HeldDevice> {
-    const [model, key] = await Promise.all([models.get(row.model_id), keys.open(row.key_id)])
+  /** The model of the row's device, when the account may do this on it now. */
+  async function allowed(row: HeldRow, act: Act): Promise<Model | undefined> {
+    const { standing, model } = await standings.open(row)
+    return mayAct(standing, act, clock.nowMs()) ? model : undefined
+  }
+
+  async function open(row: HeldRow, model: Model): Promise<HeldDevice> {
+    const key = await keys.open(row.key_id)
     const nickname = row.nickname && unpadName(key.unseal(nicknamePlace(row.tenure_id), row.nickname))
     return { ...toTenure(row), model, nickname: nickname ?? undefined }
   }
 
-  async function roleOf(accountId: AccountId, householdId: HouseholdId): Promise<MemberRole | undefined> {
-    const member = await queries()
-      .selectFrom('registry.member')
-      .select('role')
-      .where('household_id', '=', householdId)
-      .where('account_id', '=', accountId)
-      .executeTakeFirst()
-    return member?.role
+  /** Membership at this moment. Within `tx`, the household's row is locked: what is read holds until the commit. */
+  async function memberOf(
+    { accountId, householdId }: { accountId: AccountId; householdId: HouseholdId },
+    tx?: Tx,
+  ): Promise<{ role: MemberRole | undefined; heldBack: boolean; householdKeyId: KeyId | undefined }> {
+    const found = (tx?.withTables<RegistryTables>() ?? queries())
+      .selectFrom('registry.household as household')
+      .innerJoin('registry.member as member', 'member.household_id', 'household.household_id')
+      .select(['household.key_id', 'member.role'])
+      .select((eb) =>
+        eb
+          .exists(
+            eb
+              .selectFrom('registry.hold as hold')
+              .select('hold.account_id')
+              .where('hold.account_id', '=', accountId)
+              .where('hold.until_hour', '>', new Date(clock.nowMs())),
+          )
+          .as('held_back'),
+      )
+      .where('household.household_id', '=', householdId)
+      .where('member.account_id', '=', accountId)
+    const row = await (tx ? found.forUpdate() : found).executeTakeFirst()
+    return { role: row?.role, heldBack: row?.held_back === true, householdKeyId: row?.key_id }
   }
 
   function denied(): AppError {
@@ -127,15 +127,8 @@ export function createTenures(options: TenuresOptions): Tenures {
     request: { accountId: AccountId; householdId: HouseholdId; code: string; nickname: string | undefined },
   ): Promise<Tenure> {
     const tables = tx.withTables<RegistryTables>()
-    const household = await tables
-      .selectFrom('registry.household as household')
-      .innerJoin('registry.member as member', 'member.household_id', 'household.household_id')
-      .select(['household.key_id', 'member.role'])
-      .where('household.household_id', '=', request.householdId)
-      .where('member.account_id', '=', request.accountId)
-      .forUpdate()
-      .executeTakeFirst()
-    if (!household || !mayClaim(household.role)) throw denied()
+    const member = await memberOf(request, tx)
+    if (!member.householdKeyId || !mayActInHousehold(member, 'configure')) throw denied()
 
     const device = await tables
       .selectFrom('registry.device')
@@ -167,7 +160,11 @@ export function createTenures(options: TenuresOptions): Tenures {
     }
 
     const tenureId = newId<TenureId>()
-    const keyId = await keys.create(tx, { kind: 'tenure', subject: tenureId, wrappedBy: household.key_id })
+    const keyId = await keys.create(tx, {
+      kind: 'tenure',
+      subject: tenureId,
+      wrappedBy: member.householdKeyId,
+    })
     const key = await keys.open(keyId, tx)
     const row = {
       tenure_id: tenureId,
@@ -188,7 +185,7 @@ export function createTenures(options: TenuresOptions): Tenures {
       const name = nickname && checkName('The nickname of a device', nickname)
       const canonical = canonicalClaimCode(code)
       if (canonical === undefined) {
-        if (!mayClaim(await roleOf(accountId, householdId))) throw denied()
+        if (!mayActInHousehold(await memberOf({ accountId, householdId }), 'configure')) throw denied()
         throw refused()
       }
       const tenure = await database
@@ -202,25 +199,33 @@ export function createTenures(options: TenuresOptions): Tenures {
     },
 
     async devices(accountId, householdId) {
-      if (!mayAct(await roleOf(accountId, householdId), 'view')) throw denied()
+      const member = await memberOf({ accountId, householdId })
+      if (!mayActInHousehold(member, 'view')) throw denied()
       const rows = await held(accountId)
         .where('tenure.household_id', '=', householdId)
         .orderBy('tenure.started_hour')
         .orderBy('tenure.tenure_id')
         .execute()
-      return Promise.all(rows.filter((row) => mayAct(row.role, 'view')).map(open))
+      const visible = await Promise.all(
+        rows.map(async (row) => {
+          const model = await allowed(row, 'view')
+          return model && open(row, model)
+        }),
+      )
+      return visible.filter((device) => device !== undefined)
     },
 
     async device(accountId, deviceId) {
       const row = await held(accountId).where('tenure.device_id', '=', deviceId).executeTakeFirst()
-      if (!row || !mayAct(row.role, 'view')) throw denied()
-      return open(row)
+      const model = row && (await allowed(row, 'view'))
+      if (!model) throw denied()
+      return open(row, model)
     },
 
     async renameDevice(accountId, deviceId, nickname) {
       const name = checkName('The nickname of a device', nickname)
       const row = await held(accountId).where('tenure.device_id', '=', deviceId).executeTakeFirst()
-      if (!row || !mayAct(row.role, 'configure')) throw denied()
+      if (!row || !(await allowed(row, 'configure'))) throw denied()
       const key = await keys.open(row.key_id)
       const { numUpdatedRows } = await queries()
         .updateTable('registry.tenure')
@@ -250,16 +255,32 @@ export function createTenures(options: TenuresOptions): Tenures {
     },
 
     async authorize({ accountId, tenureId, act }) {
-      const row = await queries()
-        .selectFrom('registry.tenure as tenure')
-        .innerJoin('registry.member as member', 'member.household_id', 'tenure.household_id')
-        .select([...TENURE_COLUMNS, 'member.role'])
-        .where('tenure.tenure_id', '=', tenureId)
-        .where('tenure.ended_hour', 'is', null)
-        .where('member.account_id', '=', accountId)
-        .executeTakeFirst()
-      if (!row || !mayAct(row.role, act)) throw denied()
+      const row = await standings.of(accountId).where('tenure.tenure_id', '=', tenureId).executeTakeFirst()
+      if (!row || !(await allowed(row, act))) throw denied()
       return toTenure(row)
+    },
+
+    async holdBack(tx, accountId, untilMs) {
+      const until_hour = new Date(Math.ceil(untilMs / HOUR_MS) * HOUR_MS)
+      await tx
+        .withTables<RegistryTables>()
+        .insertInto('registry.hold')
+        .values({ account_id: accountId, until_hour })
+        .onConflict((conflict) =>
+          conflict
+            .column('account_id')
+            .doUpdateSet({ until_hour })
+            .where('registry.hold.until_hour', '<', until_hour),
+        )
+        .execute()
+    },
+
+    async endHold(tx, accountId) {
+      await tx
+        .withTables<RegistryTables>()
+        .deleteFrom('registry.hold')
+        .where('account_id', '=', accountId)
+        .execute()
     },
 
     stats: () => ({
