@@ -3,7 +3,7 @@ import { calculateJwkThumbprint, type JWK } from 'jose'
 import { type AccountId, AppError, type Clock } from '../core/index.ts'
 import type { Account } from './accounts.ts'
 import { clientOf } from './clients.ts'
-import type { Principal, ResourceRequest } from './face.ts'
+import type { Principal, ResourceRequest, SignInMethod } from './face.ts'
 import type { ReplayCache } from './replay-cache.ts'
 
 /** What the check must know of an access token. */
@@ -13,6 +13,9 @@ export interface BoundToken {
   grantId: string
   /** The thumbprint of the key that the token is bound to (RFC 9449 section 6, `cnf.jkt`). */
   jkt: string | undefined
+  /** When and how the sign-in was made (RFC 9068 section 2.2.1). */
+  authTimeSeconds: number
+  amr: SignInMethod[]
 }
 
 export interface AuthenticateOptions {
@@ -87,7 +90,14 @@ export function createAuthenticate(o: AuthenticateOptions): (request: ResourceRe
     )
     refuseUnless(unseen, '11.1: replayed')
 
-    return { accountId: account.accountId, kind: account.kind, roles: account.roles, sessionId: grant.handle }
+    return {
+      accountId: account.accountId,
+      kind: account.kind,
+      roles: account.roles,
+      sessionId: grant.handle,
+      signedInAtMs: bound.authTimeSeconds * 1000,
+      methods: bound.amr,
+    }
   }
 }
 

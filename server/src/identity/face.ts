@@ -10,12 +10,21 @@ export type AccountKind = 'customer' | 'operator'
 export const operatorRoles = ['engineer', 'analyst', 'support', 'security'] as const
 export type OperatorRole = (typeof operatorRoles)[number]
 
+/**
+ * How a sign-in was made, in the words of RFC 8176: a password, a one-time code, a passkey that may be copied between
+ * devices (`swk`), a passkey that cannot leave its device (`hwk`).
+ */
+export type SignInMethod = 'pwd' | 'otp' | 'swk' | 'hwk'
+
 /** Who makes a request. `roles` is empty for customers. `sessionId` names the sign-in, and is no credential. */
 export interface Principal {
   accountId: AccountId
   kind: AccountKind
   roles: OperatorRole[]
   sessionId: string
+  /** When the person last proved who they are, to the second. A refresh does not count. */
+  signedInAtMs: number
+  methods: SignInMethod[]
 }
 
 /** What a resource request brings (RFC 9449 section 7.1). Headers as Node hands them out. */

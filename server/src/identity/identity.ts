@@ -9,7 +9,7 @@ import type { Identity, IdentityLimits, IdentityOptions } from './face.ts'
 import { createInteraction } from './interaction.ts'
 import { createOAuthHandler } from './oauth-http.ts'
 import { createPasswords } from './passwords.ts'
-import { createProvider } from './provider.ts'
+import { createProvider, signInOf } from './provider.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { createReplayCache } from './replay-cache.ts'
 import { createSignIn } from './sign-in.ts'
@@ -71,7 +71,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     if (started?.issuer === issuer()) return started
     if (!signingKey) throw new AppError('unavailable', { detail: 'identity has not started' })
     const provider = createProvider({ issuer: issuer(), artifacts, accounts, keys, signingKey, log })
-    const interaction = createInteraction({ provider, signIn, issuer: issuer(), log })
+    const interaction = createInteraction({ provider, signIn, issuer: issuer(), clock, log })
     started = { issuer: issuer(), provider, callback: provider.callback(), interaction }
     return started
   }
@@ -84,7 +84,8 @@ export function createIdentity(options: IdentityOptions): Identity {
     async findToken(token) {
       const found = await running().provider.AccessToken.find(token)
       if (!found?.accountId || !found.clientId || !found.grantId) return undefined
-      return { accountId: found.accountId, clientId: found.clientId, grantId: found.grantId, jkt: found.jkt }
+      const { accountId, clientId, grantId, jkt } = found
+      return { accountId, clientId, grantId, jkt, ...signInOf(found) }
     },
     async findGrant(grantId) {
       const grant = await running().provider.Grant.find(grantId)

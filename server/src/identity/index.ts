@@ -9,6 +9,7 @@ export type {
   OperatorRole,
   Principal,
   ResourceRequest,
+  SignInMethod,
 } from './face.ts'
 export { createIdentity } from './identity.ts'
 export { identityMigrations } from './migrations.ts'

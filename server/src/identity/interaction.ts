@@ -1,17 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
-import { type AccountId, AppError, type Log, Personal, Secret } from '../core/index.ts'
+import { AppError, type Clock, type Log, Personal, Secret } from '../core/index.ts'
 import { type Refusal, refusalOf, sendJson, sendPage, sendRefusal, wantsJson } from './answers.ts'
 import { clientOf } from './clients.ts'
 import { readCredentials } from './credentials-body.ts'
 import { errorPage, type Page, signInPage } from './page.ts'
-import type { SignIn } from './sign-in.ts'
+import type { SignedIn, SignIn } from './sign-in.ts'
 
 export interface InteractionOptions {
   provider: Provider
   signIn: SignIn
   issuer: string
+  clock: Clock
   log: Log
 }
 
@@ -39,13 +40,13 @@ export function createInteraction(o: InteractionOptions) {
       checkOrigin(req, o.issuer)
       const credentials = await readCredentials(req)
       email = credentials.email
-      const accountId = await o.signIn({
+      const signedIn = await o.signIn({
         kind: kindOf(details),
         email: new Personal(credentials.email),
         password: new Secret(credentials.password),
         remoteAddress,
       })
-      await finish(o.provider, req, res, details, accountId, json)
+      await finish(o, req, res, details, signedIn, json)
     } catch (caught) {
       const refusal = refusalOf(caught)
       if (!refusal.code) o.log.error('a sign-in failed', { error: caught })
@@ -89,11 +90,11 @@ function checkOrigin(req: IncomingMessage, issuer: string): void {
 }
 
 async function finish(
-  provider: Provider,
+  { provider, clock }: Pick<InteractionOptions, 'provider' | 'clock'>,
   req: IncomingMessage,
   res: ServerResponse,
   details: Details,
-  accountId: AccountId,
+  { accountId, methods }: SignedIn,
   json: boolean,
 ): Promise<void> {
   if (details.session && details.session.accountId !== accountId) {
@@ -103,7 +104,8 @@ async function finish(
     delete details.session
     await details.persist()
   }
-  const result = { login: { accountId, amr: ['pwd'], remember: false } }
+  const ts = Math.floor(clock.nowMs() / 1000)
+  const result = { login: { accountId, amr: [...methods], ts, remember: false } }
   const redirectTo = await provider.interactionResult(req, res, result, { mergeWithLastSubmission: false })
   if (json) {
     sendJson(res, { redirectTo })

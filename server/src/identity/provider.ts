@@ -10,6 +10,7 @@ import type { Keys } from '../keys/index.ts'
 import type { Accounts } from './accounts.ts'
 import type { Artifacts } from './artifacts.ts'
 import { clientMetadata, clientOf } from './clients.ts'
+import type { SignInMethod } from './face.ts'
 import { errorPage } from './page.ts'
 
 /** At most 300 s is a promise: what a thief of token and key together can do must end soon. */
@@ -77,6 +78,11 @@ export function createProvider(o: {
     rotateRefreshToken: true,
     // A refresh token with every sign-in; offline_access would ask for a consent page, and these clients have none.
     issueRefreshToken: () => true,
+    extraTokenClaims: (ctx) => {
+      const { AuthorizationCode, RefreshToken } = ctx.oidc.entities
+      const { authTime, amr } = AuthorizationCode ?? RefreshToken ?? {}
+      return { auth_time: authTime, amr }
+    },
     expiresWithSession: () => false,
     revokeGrantPolicy: () => true,
     clientBasedCORS: () => false,
@@ -128,6 +134,15 @@ export function createProvider(o: {
   const koa: EventEmitter = provider
   koa.on('error', failed)
   return provider
+}
+
+/** When and how the sign-in behind an access token was made. A token that does not say was made long ago, by nothing. */
+export function signInOf(token: { extra?: Record<string, unknown> | undefined }) {
+  const { auth_time: at, amr } = token.extra ?? {}
+  return {
+    authTimeSeconds: typeof at === 'number' ? at : 0,
+    amr: (Array.isArray(amr) ? amr : []) as SignInMethod[],
+  }
 }
 
 function seconds(clientId: string | undefined): { idle: number; whole: number } {

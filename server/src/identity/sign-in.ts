@@ -1,7 +1,7 @@
 import { type AccountId, AppError, newId, type Personal, type Secret } from '../core/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { Accounts } from './accounts.ts'
-import type { AccountKind } from './face.ts'
+import type { AccountKind, SignInMethod } from './face.ts'
 import type { Passwords } from './passwords.ts'
 import type { RateLimits } from './rate-limits.ts'
 
@@ -12,8 +12,13 @@ export interface Credentials {
   remoteAddress: string | undefined
 }
 
+export interface SignedIn {
+  accountId: AccountId
+  methods: SignInMethod[]
+}
+
 /** @throws AppError sign_in_refused (address and password alike), rate_limited, unavailable */
-export type SignIn = (credentials: Credentials) => Promise<AccountId>
+export type SignIn = (credentials: Credentials) => Promise<SignedIn>
 
 /** The same look-ups and one password hash, whether or not there is an account. */
 export function createSignIn(o: {
@@ -34,6 +39,6 @@ export function createSignIn(o: {
       const sealedPassword = await o.passwords.seal(account.accountId, password)
       await o.accounts.setPassword(account.accountId, sealedPassword)
     }
-    return account.accountId
+    return { accountId: account.accountId, methods: ['pwd'] }
   }
 }

@@ -48,7 +48,14 @@ beforeEach(async () => {
 
 async function boundTo(to: ProofKey): Promise<BoundToken> {
   const jkt = await calculateJwkThumbprint(to.jwk)
-  return { accountId, clientId: 'hearthlock-cli', grantId: 'grant', jkt }
+  return {
+    accountId,
+    clientId: 'hearthlock-cli',
+    grantId: 'grant',
+    jkt,
+    authTimeSeconds: 1_700_000_000,
+    amr: ['pwd'],
+  }
 }
 
 async function request(
@@ -76,6 +83,8 @@ describe('a request with token and proof', () => {
       kind: 'customer',
       roles: [],
       sessionId: 'handle',
+      signedInAtMs: 1_700_000_000_000,
+      methods: ['pwd'],
     })
   })
 

@@ -45,6 +45,18 @@ describe('signing in', () => {
     await expect(s.identity.authenticate(await agent.request(second.access_token))).resolves.toBeTruthy()
   })
 
+  it('tells when and how it was made, also after a refresh', async () => {
+    const agent = new UserAgent(s.url)
+    const atMs = s.clock.nowMs()
+    const first = await agent.signIn(email, password)
+    const before = await s.identity.authenticate(await agent.request(first.access_token))
+    expect(before.methods).toEqual(['pwd'])
+    expect(Math.abs(before.signedInAtMs - atMs)).toBeLessThan(30_000)
+    const second = (await (await agent.refresh(first.refresh_token)).json()) as Tokens
+    const after = await s.identity.authenticate(await agent.request(second.access_token))
+    expect(after).toEqual(before)
+  })
+
   it('asks for the password each time, even where somebody has just signed in', async () => {
     const agent = new UserAgent(s.url)
     await agent.signIn(email, password)
