@@ -77,7 +77,7 @@ export async function createBenchInstallation(
   return {
     directory,
     env,
-    url: `http://127.0.0.1:${http}`,
+    url: `http://localhost:${http}`,
     mqttPort: mqtt as number,
     plainPort: plain as number,
     opsUrl: `http://127.0.0.1:${ops}`,

@@ -134,7 +134,7 @@ export function createApi(options: ApiOptions): Api {
       open = ops ? [app, ops] : [app]
       try {
         const port = await listen(app, options.listen)
-        url = options.publicUrl?.replace(/\/$/, '') ?? urlOf(options.listen, port)
+        url = options.publicUrl?.replace(/\/$/, '') ?? publicUrlOf(options.listen, port)
         if (!ops || !options.ops) return { url }
         const opsPort = await listen(ops, options.ops)
         return { url, opsUrl: urlOf(options.ops, opsPort) }
@@ -170,6 +170,12 @@ function refuseOpenDoors({ listen: { host, tls }, ops }: ApiOptions): void {
     throw new AppError('start_refused', {
       message: `The metrics listener takes a loopback address only, not ${ops.host}.`,
     })
+}
+
+/** The usual loopback is called localhost: browsers bind passkeys to a name, and to no IP address (WebAuthn section 5.1.3). */
+function publicUrlOf(listener: { host: string; tls?: unknown }, port: number): string {
+  const named = ['127.0.0.1', '::1'].includes(listener.host)
+  return urlOf(named ? { ...listener, host: 'localhost' } : listener, port)
 }
 
 function urlOf({ host, tls }: { host: string; tls?: unknown }, port: number): string {

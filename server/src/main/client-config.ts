@@ -15,7 +15,7 @@ export function readClientConfig(env: NodeJS.ProcessEnv): ClientConfig {
   const home = join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'hearthlock')
   const sessions = env.HEARTHLOCK_SESSION_DIR || home
   return {
-    url: env.HEARTHLOCK_URL || 'http://127.0.0.1:8080',
+    url: env.HEARTHLOCK_URL || 'http://localhost:8080',
     sessionFile: { customer: join(sessions, 'customer.json'), operator: join(sessions, 'operator.json') },
     demoDir: env.HEARTHLOCK_DEMO_DIR || join(home, 'demo'),
   }

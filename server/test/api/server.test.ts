@@ -315,7 +315,7 @@ describe('starting and stopping', () => {
   })
 
   it('with TLS it tells browsers to come back by TLS only', async () => {
-    const { certificatePem, privateKeyPem } = await rooms.registry.serverIdentity(['127.0.0.1'])
+    const { certificatePem, privateKeyPem } = await rooms.registry.serverIdentity(['localhost'])
     const api = createApi({
       ...rooms,
       clock: { nowMs: () => 0 },

@@ -43,7 +43,7 @@ describe.skipIf(!existsSync(CHROMIUM))(`signing in with a browser (needs ${CHROM
         '--disable-background-networking',
         '--disable-component-update',
         '--disable-sync',
-        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost',
       ],
     })
   }, 120_000)

@@ -49,7 +49,7 @@ export async function createInstallation(extraEnv: NodeJS.ProcessEnv = {}): Prom
     HEARTHLOCK_HTTP_PORT: String(httpPort),
     HEARTHLOCK_MQTT_PORT: String(mqttPort),
     HEARTHLOCK_OPS_PORT: String(opsPort),
-    HEARTHLOCK_URL: `http://127.0.0.1:${httpPort}`,
+    HEARTHLOCK_URL: `http://localhost:${httpPort}`,
     HEARTHLOCK_LOG_LEVEL: 'warn',
     ...extraEnv,
   }
@@ -63,7 +63,7 @@ export async function createInstallation(extraEnv: NodeJS.ProcessEnv = {}): Prom
     env,
     httpPort: httpPort as number,
     mqttPort: mqttPort as number,
-    url: `http://127.0.0.1:${httpPort}`,
+    url: `http://localhost:${httpPort}`,
     output: () => printed,
     process() {
       if (!server) throw new Error('the server is not running')
