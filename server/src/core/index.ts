@@ -1,3 +1,4 @@
+export { type Bus, type BusOptions, createBus, type Hint, type HintListener } from './bus.ts'
 export { type Clock, systemClock } from './clock.ts'
 export { type Database, type DatabaseOptions, openDatabase, type Queries, type Tx } from './database.ts'
 export { AppError, type AppErrorOptions, type ErrorCode, errorCatalogue, isAppError } from './errors.ts'
@@ -18,6 +19,7 @@ export {
   type RecordId,
   type TenureId,
 } from './ids.ts'
+export { endlessLease, type Lease, type LeaseClock } from './lease.ts'
 export { createLog, type Log, type LogFields, type LogLevel, silentLog } from './log.ts'
 export { type Migrations, migrate } from './migrate.ts'
 export { network } from './network.ts'
