@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect, type Transaction } from 'kysely'
 import pg from 'pg'
 import type { Log } from './log.ts'
+import { preparingPool } from './prepared-statements.ts'
 
 /** Queries without tables; a room names its own with `.withTables<RoomTables>()`. */
 export type Queries = Kysely<object>
@@ -33,7 +34,7 @@ export function openDatabase({ connection, maxConnections = 12, log }: DatabaseO
   }
   pool.on('error', onBroken)
   pool.on('connect', (client) => client.on('error', onBroken))
-  const queries = new Kysely<object>({ dialect: new PostgresDialect({ pool }) })
+  const queries = new Kysely<object>({ dialect: new PostgresDialect({ pool: preparingPool(pool) }) })
   return {
     queries,
     pool,

@@ -63,8 +63,7 @@ export function createCommands(d: CommandsDependencies): Commands {
   async function requestCommand(request: CommandRequest): Promise<CommandView> {
     const { accountId, deviceId, command, endpoint } = request
     const args = request.arguments ?? {}
-    const held = await d.registry.device(accountId, deviceId)
-    await d.registry.authorize({ accountId, tenureId: held.tenureId, act: 'control' })
+    const held = await d.registry.device(accountId, deviceId, 'control')
     const checked = held.model.checkCommand(command, args, endpoint)
     if (!checked.ok) throw new AppError('command_refused', { message: refusal(checked.reason) })
     const canonical = canonicalJson(args)

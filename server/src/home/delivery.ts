@@ -81,21 +81,19 @@ export function createDelivery(d: DeliveryDependencies): Delivery {
   }
 
   /** Authorizes the requester at this moment, makes sure that the command is still to be sent, and hands it over. */
-  async function attempt(
-    lane: Lane,
-    { command_id: id, tenure_id: tenureId }: CommandRow,
-  ): Promise<SendOutcome> {
-    const before = await d.store.find(id)
-    if (before?.state !== 'queued' || lane.sent.has(id) || unsaved.has(id)) return 'ended'
+  async function attempt(lane: Lane, asked: CommandRow): Promise<SendOutcome> {
+    const { command_id: id, tenure_id: tenureId } = asked
+    if (lane.sent.has(id) || unsaved.has(id)) return 'ended'
     try {
-      await d.registry.authorize({ accountId: before.account_id, tenureId, act: 'control' })
+      await d.registry.authorize({ accountId: asked.account_id, tenureId, act: 'control' })
     } catch (error) {
       if (!isAppError(error, 'not_found')) throw error
-      const refused = await d.store.refuse(before, NO_LONGER_ALLOWED, d.clock.nowMs())
+      const refused = await d.store.refuse(asked, NO_LONGER_ALLOWED, d.clock.nowMs())
       if (refused) d.changed(refused)
       return 'ended'
     }
-    const key = await d.keys.open(before.key_id)
+    const key = await d.keys.open(asked.key_id)
+    // After the authorization, and the last thing before it is sent: it may have ended since it was asked for.
     const row = await d.store.find(id)
     if (row?.state !== 'queued' || row.due_ms === null || row.due_ms <= d.clock.nowMs()) return 'ended'
     const message = { deviceId: row.device_id, tenureId, commandId: id, payload: messageOf(key, row) }

@@ -171,7 +171,8 @@ export interface Registry {
     nickname?: Personal | undefined
   }): Promise<Tenure>
   devices(accountId: AccountId, householdId: HouseholdId): Promise<HeldDevice[]>
-  device(accountId: AccountId, deviceId: DeviceId): Promise<HeldDevice>
+  /** The device, when the account may do this on it now: `view` unless said. @throws AppError not_found */
+  device(accountId: AccountId, deviceId: DeviceId, act?: Act): Promise<HeldDevice>
   renameDevice(accountId: AccountId, deviceId: DeviceId, nickname: Personal): Promise<void>
   currentTenure(deviceId: DeviceId): Promise<Tenure | undefined>
   /** Called after the commit. Returns the way to stop listening. */

@@ -215,9 +215,9 @@ export function createTenures(options: TenuresOptions): Tenures {
       return visible.filter((device) => device !== undefined)
     },
 
-    async device(accountId, deviceId) {
+    async device(accountId, deviceId, act = 'view') {
       const row = await held(accountId).where('tenure.device_id', '=', deviceId).executeTakeFirst()
-      const model = row && (await allowed(row, 'view'))
+      const model = row && (await allowed(row, act))
       if (!model) throw denied()
       return open(row, model)
     },

@@ -98,6 +98,10 @@ export async function createWorld(limits: Parameters<typeof createHome>[0]['limi
       await hooks.authorize?.(request)
       return registry.authorize(request)
     },
+    async device(accountId, deviceId, act = 'view') {
+      if (act !== 'view') await hooks.authorize?.({ act })
+      return registry.device(accountId, deviceId, act)
+    },
   }
 
   function open(): { stream: Stream; home: Home } {
