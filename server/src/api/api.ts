@@ -9,6 +9,7 @@ import { commandRoutes } from './commands.ts'
 import { deviceAuthorityRoutes } from './device-authority.ts'
 import { deviceRoutes } from './devices.ts'
 import { healthRoutes } from './health.ts'
+import { householdLogRoutes } from './household-log.ts'
 import { householdRoutes } from './households.ts'
 import { type ApiLimits, defaultLimits } from './limits.ts'
 import { liveRoutes } from './live.ts'
@@ -112,6 +113,7 @@ export function createApi(options: ApiOptions): Api {
     signUpRoutes(parts)
     meRoutes(parts)
     householdRoutes(parts)
+    householdLogRoutes(parts)
     liveRoutes(parts)
     deviceRoutes(parts)
     commandRoutes(parts)

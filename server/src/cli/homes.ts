@@ -2,8 +2,10 @@ import type { Command } from 'commander'
 import type { Client } from '../client/index.ts'
 import { AppError } from '../core/index.ts'
 import type { CliContext } from './context.ts'
-import type { DeviceShape, HouseholdShape } from './shapes.ts'
+import { nicknamesOf, sentence } from './household-log.ts'
+import type { DeviceShape, HouseholdShape, LogEntryShape } from './shapes.ts'
 import { print, table } from './terminal.ts'
+import { wholeNumber } from './whole-number.ts'
 
 const NO_HOMES = 'No homes yet. Make one with: npx hearthlock homes create --name Home'
 const NO_DEVICES = 'No devices yet. Take one in with the code on its label: npx hearthlock claim <code>'
@@ -67,6 +69,23 @@ export function addHomeCommands(program: Command, context: CliContext): void {
         .as('customer')
         .request<HouseholdShape>('POST', '/v1/households', { body: { name } })
       print(terminal, `Made the home ${home.householdId}.`)
+    })
+
+  homes
+    .command('log')
+    .description('show who changed what in a home, newest first')
+    .option('--home <name or id>', 'of which home, when you have several')
+    .option('--limit <count>', 'how many entries', wholeNumber(1, 200), 50)
+    .action(async ({ home, limit }: { home?: string; limit: number }) => {
+      const client = context.as('customer')
+      const { householdId } = await findHousehold(client, home)
+      const nicknames = nicknamesOf(await listDevices(client, householdId))
+      const { entries } = await client.request<{ entries: LogEntryShape[] }>(
+        'GET',
+        `/v1/households/${householdId}/log?limit=${limit}`,
+      )
+      const rows = entries.map((entry) => [entry.at, sentence(entry, nicknames)])
+      table(terminal, { header: ['WHEN', 'WHAT'], rows, none: 'Nothing yet.' })
     })
 
   program

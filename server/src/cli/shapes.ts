@@ -5,6 +5,22 @@ export interface HouseholdShape {
   role: string
 }
 
+/** Without a name: the account was erased. */
+export interface PersonShape {
+  accountId: string
+  name?: string
+}
+
+export interface LogEntryShape {
+  seq: number
+  at: string
+  kind: string
+  by?: PersonShape
+  account?: PersonShape
+  deviceId?: string
+  details: Record<string, unknown>
+}
+
 export interface DeviceShape {
   deviceId: string
   householdId: string

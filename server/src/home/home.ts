@@ -26,7 +26,7 @@ export interface HomeLimits {
 export interface HomeDependencies {
   database: Database
   keys: Pick<Keys, 'open' | 'purpose'>
-  registry: Pick<Registry, 'authorize' | 'device' | 'devices' | 'onTenureChange'>
+  registry: Pick<Registry, 'authorize' | 'device' | 'devices' | 'onTenureChange' | 'onAccessChange'>
   stream: Pick<Stream, 'reader'>
   clock: Clock
   log: Log
@@ -91,7 +91,7 @@ export function createHome(dependencies: HomeDependencies): Home {
 
   let timer: NodeJS.Timeout | undefined
   let ticking: Promise<void> | undefined
-  let stopListening = () => {}
+  let stopListening: (() => void)[] = []
 
   async function expireDue(): Promise<void> {
     for (;;) {
@@ -108,7 +108,10 @@ export function createHome(dependencies: HomeDependencies): Home {
 
   return {
     async start() {
-      stopListening = registry.onTenureChange(watchers.tenureChanged)
+      stopListening = [
+        registry.onTenureChange(watchers.tenureChanged),
+        registry.onAccessChange(watchers.accessChanged),
+      ]
       await reader.start()
       timer = setInterval(() => {
         ticking ??= tick()
@@ -120,7 +123,7 @@ export function createHome(dependencies: HomeDependencies): Home {
     },
     async close() {
       clearInterval(timer)
-      stopListening()
+      for (const stop of stopListening) stop()
       await reader.close()
       projection.settle()
       projection.close()

@@ -6,7 +6,7 @@ import {
   type Log,
   type TenureId,
 } from '../core/index.ts'
-import type { HeldDevice, Registry, TenureChange } from '../registry/index.ts'
+import type { AccessChange, HeldDevice, Registry, TenureChange } from '../registry/index.ts'
 import type { LiveListener, LiveUpdate } from './face.ts'
 
 interface Watcher {
@@ -18,6 +18,8 @@ interface Watcher {
   checkedAtMs: number
   queue: { tenureId?: TenureId | undefined; update: LiveUpdate }[]
   busy: boolean
+  /** Somebody's access to the household changed: nothing is handed over until the right has been read again. */
+  suspended: boolean
   ended: boolean
 }
 
@@ -36,6 +38,8 @@ export interface Watchers {
   push(tenureId: TenureId, update: LiveUpdate): void
   /** Cuts the former tenure off at once, before this returns; then reads again who may see what. */
   tenureChanged(change: TenureChange): void
+  /** Suspends all who watch the household, before this returns; then reads again who may see what. */
+  accessChanged(change: AccessChange): void
   /** Checks again every watcher whose last check is older than the interval. */
   recheck(): Promise<void>
   close(): void
@@ -48,7 +52,7 @@ const LEASE_INTERVALS = 3
 export function createWatchers({ registry, clock, log, queueLength, checkMs }: WatcherOptions): Watchers {
   const all = new Set<Watcher>()
   const byTenure = new Map<TenureId, Set<Watcher>>()
-  // Counts tenure changes: what was read while one happened may be out of date, and is read again.
+  // Counts changes of tenure and access: what was read while one happened may be out of date, and is read again.
   let generation = 0
 
   function attach(watcher: Watcher, device: HeldDevice): void {
@@ -95,10 +99,11 @@ export function createWatchers({ registry, clock, log, queueLength, checkMs }: W
   }
 
   function drain(watcher: Watcher): void {
-    while (!watcher.ended) {
+    while (!watcher.ended && !watcher.suspended) {
       const next = watcher.queue.shift()
       if (!next) return
-      if (next.tenureId !== undefined && !watcher.tenures.has(next.tenureId)) continue
+      if (next.tenureId !== undefined && !watcher.tenures.get(next.tenureId)?.visibleAt(clock.nowMs()))
+        continue
       if (clock.nowMs() - watcher.checkedAtMs > checkMs * LEASE_INTERVALS) {
         end(watcher)
         return
@@ -115,7 +120,7 @@ export function createWatchers({ registry, clock, log, queueLength, checkMs }: W
     }
   }
 
-  /** Hands over what the account may see now: read, and used, without a tenure change in between. */
+  /** Hands over what the account may see now: read, and used, without a change in between. */
   async function withHeld(
     accountId: AccountId,
     householdId: HouseholdId,
@@ -136,7 +141,9 @@ export function createWatchers({ registry, clock, log, queueLength, checkMs }: W
     const come = held.filter((device) => !watcher.tenures.has(device.tenureId))
     for (const tenureId of gone) detach(watcher, tenureId)
     for (const device of held) attach(watcher, device)
+    watcher.suspended = false
     if (gone.length + come.length > 0) enqueue(watcher, { kind: 'resync' })
+    else if (!watcher.busy) drain(watcher)
   }
 
   async function check(group: Watcher[]): Promise<void> {
@@ -178,6 +185,7 @@ export function createWatchers({ registry, clock, log, queueLength, checkMs }: W
         checkedAtMs: 0,
         queue: [],
         busy: false,
+        suspended: false,
         ended: false,
       }
       await withHeld(accountId, householdId, (held, atMs) => {
@@ -210,7 +218,17 @@ export function createWatchers({ registry, clock, log, queueLength, checkMs }: W
       }
       void checkAll((watcher) => touched.has(watcher))
     },
-    recheck: () => checkAll((watcher) => clock.nowMs() - watcher.checkedAtMs >= checkMs),
+    accessChanged({ householdId }) {
+      generation++
+      const touched = new Set<Watcher>()
+      for (const watcher of all) {
+        if (watcher.householdId !== householdId) continue
+        watcher.suspended = true
+        touched.add(watcher)
+      }
+      if (touched.size > 0) void checkAll((watcher) => touched.has(watcher))
+    },
+    recheck: () => checkAll((watcher) => watcher.suspended || clock.nowMs() - watcher.checkedAtMs >= checkMs),
     close() {
       for (const watcher of [...all]) end(watcher)
     },

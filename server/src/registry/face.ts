@@ -9,6 +9,8 @@ import type {
   TenureId,
   Tx,
 } from '../core/index.ts'
+import type { Act, MemberRole } from './acts.ts'
+import type { LogPage } from './household-event.ts'
 
 /** A kind of product, as its maker describes it. Names of device types, clusters and commands are Matter's. */
 export interface ModelDefinition {
@@ -103,12 +105,7 @@ export interface DeviceIdentity {
   method: 'certificate' | 'token' | 'password'
 }
 
-export type MemberRole = 'owner' | 'adult' | 'guest'
-/**
- * view: live state and timeline. control: commands. configure: names, claims. manage: members, guests, release and
- * transfer. history: what a tenure left after its end.
- */
-export type Act = 'view' | 'control' | 'configure' | 'manage' | 'history'
+export type { Act, MemberRole }
 
 export interface Household {
   householdId: HouseholdId
@@ -125,11 +122,21 @@ export interface HeldDevice {
   model: Model
   nickname: Personal | undefined
   startedHourMs: number
+  /**
+   * Whether what was read for this answer still lets the account see it at that moment: a guest's hours and an
+   * operator's grant end by time alone. It knows nothing of changes since.
+   */
+  visibleAt(atMs: number): boolean
 }
 
 export interface TenureChange {
   deviceId: DeviceId
   tenure: Tenure | undefined
+}
+
+/** Who may see or do what in a household has changed: members, guests, grants. */
+export interface AccessChange {
+  householdId: HouseholdId
 }
 
 export interface Registry {
@@ -162,6 +169,12 @@ export interface Registry {
   createHousehold(accountId: AccountId, household: { name: Personal }): Promise<Household>
   households(accountId: AccountId): Promise<Household[]>
   household(accountId: AccountId, householdId: HouseholdId): Promise<Household>
+  /** What happened in it, for its owners and adults. @throws AppError not_found, invalid_request */
+  householdLog(
+    accountId: AccountId,
+    householdId: HouseholdId,
+    page: { before?: number | undefined; limit: number },
+  ): Promise<LogPage>
 
   /** @throws AppError claim_refused alike for an unknown code, a held device and one that is offline */
   claim(request: {
@@ -177,6 +190,8 @@ export interface Registry {
   currentTenure(deviceId: DeviceId): Promise<Tenure | undefined>
   /** Called after the commit. Returns the way to stop listening. */
   onTenureChange(listener: (change: TenureChange) => void): () => void
+  /** The same for members, guests and grants. */
+  onAccessChange(listener: (change: AccessChange) => void): () => void
   /**
    * May this account do this, on this tenure, now? Denies by default; each path asks at the moment of acting.
    * @throws AppError not_found: absent and forbidden look alike

@@ -1,9 +1,20 @@
 import { sql } from 'kysely'
-import { type AccountId, AppError, type Database, type HouseholdId, newId, Personal } from '../core/index.ts'
+import {
+  type AccountId,
+  AppError,
+  type Clock,
+  type Database,
+  type HouseholdId,
+  newId,
+  Personal,
+  type Tx,
+} from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
-import type { Household, MemberRole } from './face.ts'
+import type { Household } from './face.ts'
+import type { HouseholdLog } from './household-log.ts'
+import type { Memberships } from './memberships.ts'
 import { checkName, padName, unpadName } from './names.ts'
-import { mayActInHousehold } from './standing.ts'
+import { maySeeHousehold } from './standing.ts'
 import type { RegistryTables } from './tables.ts'
 
 /** More than anybody needs; a bound, because everybody may sign up. */
@@ -15,26 +26,56 @@ export interface Households {
   get(accountId: AccountId, householdId: HouseholdId): Promise<Household>
 }
 
+export interface HouseholdsOptions {
+  database: Database
+  keys: Keys
+  clock: Clock
+  memberships: Memberships
+  householdLog: HouseholdLog
+}
+
 const namePlace = (id: HouseholdId) => place('registry.household.name', id)
 
-export function createHouseholds({ database, keys }: { database: Database; keys: Keys }): Households {
-  const memberships = (accountId: AccountId) =>
-    database.queries
-      .withTables<RegistryTables>()
-      .selectFrom('registry.member as member')
-      .innerJoin('registry.household as household', 'household.household_id', 'member.household_id')
-      .select(['household.household_id', 'household.key_id', 'household.name', 'member.role'])
-      .where('member.account_id', '=', accountId)
+/**
+ * One account's entries into households take turns, until the transaction ends: many at once would all count the
+ * same few. The first of the locks, before any household's.
+ * @throws AppError conflict when the account is in as many as it may be
+ */
+export async function roomForAnother(tx: Tx, accountId: AccountId): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended('registry.household/' || ${accountId}, 0))`.execute(
+    tx,
+  )
+  const { count } = await tx
+    .withTables<RegistryTables>()
+    .selectFrom('registry.member')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('account_id', '=', accountId)
+    .executeTakeFirstOrThrow()
+  if (count >= MAX_HOUSEHOLDS) {
+    throw new AppError('conflict', { message: `An account has at most ${MAX_HOUSEHOLDS} households.` })
+  }
+}
 
-  async function open(row: {
-    household_id: HouseholdId
-    key_id: Parameters<Keys['open']>[0]
-    name: Buffer
-    role: MemberRole
-  }): Promise<Household> {
-    const key = await keys.open(row.key_id)
-    const name = unpadName(key.unseal(namePlace(row.household_id), row.name))
-    return { householdId: row.household_id, name, role: row.role }
+export function createHouseholds(options: HouseholdsOptions): Households {
+  const { database, keys, clock, memberships, householdLog } = options
+
+  /** The household as this account sees it; undefined when it does not. */
+  async function seen(accountId: AccountId, householdId: HouseholdId): Promise<Household | undefined> {
+    const member = await memberships.of({ accountId, householdId })
+    if (!member.role || !member.householdKeyId || !maySeeHousehold(member, clock.nowMs())) return undefined
+    const row = await database.queries
+      .withTables<RegistryTables>()
+      .selectFrom('registry.household')
+      .select('name')
+      .where('household_id', '=', householdId)
+      .executeTakeFirst()
+    if (!row) return undefined
+    const key = await keys.open(member.householdKeyId)
+    return {
+      householdId,
+      name: unpadName(key.unseal(namePlace(householdId), row.name)),
+      role: member.role,
+    }
   }
 
   return {
@@ -43,18 +84,7 @@ export function createHouseholds({ database, keys }: { database: Database; keys:
       const householdId = newId<HouseholdId>()
       await database.transaction(async (tx) => {
         const tables = tx.withTables<RegistryTables>()
-        // One account's requests take turns: many at once would all count the same few.
-        await sql`select pg_advisory_xact_lock(hashtextextended('registry.household/' || ${accountId}, 0))`.execute(
-          tx,
-        )
-        const { count } = await tables
-          .selectFrom('registry.member')
-          .select((eb) => eb.fn.countAll<number>().as('count'))
-          .where('account_id', '=', accountId)
-          .executeTakeFirstOrThrow()
-        if (count >= MAX_HOUSEHOLDS) {
-          throw new AppError('conflict', { message: `An account has at most ${MAX_HOUSEHOLDS} households.` })
-        }
+        await roomForAnother(tx, accountId)
         const keyId = await keys.create(tx, { kind: 'household', subject: householdId })
         const key = await keys.open(keyId, tx)
         await tables
@@ -69,24 +99,27 @@ export function createHouseholds({ database, keys }: { database: Database; keys:
           .insertInto('registry.member')
           .values({ household_id: householdId, account_id: accountId, role: 'owner', terms: null })
           .execute()
+        await householdLog.append(tx, householdId, { kind: 'founded', by: accountId })
       })
       return { householdId, name: new Personal(text), role: 'owner' }
     },
 
     async all(accountId) {
-      const rows = await memberships(accountId).orderBy('household.household_id').execute()
-      return Promise.all(
-        rows.filter((row) => mayActInHousehold({ role: row.role, heldBack: false }, 'view')).map(open),
-      )
+      const rows = await database.queries
+        .withTables<RegistryTables>()
+        .selectFrom('registry.member')
+        .select('household_id')
+        .where('account_id', '=', accountId)
+        .orderBy('household_id')
+        .execute()
+      const found = await Promise.all(rows.map((row) => seen(accountId, row.household_id)))
+      return found.filter((household) => household !== undefined)
     },
 
     async get(accountId, householdId) {
-      const row = await memberships(accountId)
-        .where('household.household_id', '=', householdId)
-        .executeTakeFirst()
-      if (!row || !mayActInHousehold({ role: row.role, heldBack: false }, 'view'))
-        throw new AppError('not_found')
-      return open(row)
+      const household = await seen(accountId, householdId)
+      if (!household) throw new AppError('not_found')
+      return household
     },
   }
 }

@@ -2,6 +2,7 @@ import type { Migrations } from '../core/index.ts'
 
 export { claimCodeQrText } from './claim-code.ts'
 export type {
+  AccessChange,
   Act,
   Checked,
   CheckedCommand,
@@ -21,6 +22,7 @@ export type {
   Tenure,
   TenureChange,
 } from './face.ts'
+export type { HouseholdEvent, LogEntry, LogPage, Notify, RegistryNotice } from './household-event.ts'
 export { createRegistry, type RegistryOptions } from './registry.ts'
 
 export const registryMigrations: Migrations = {

@@ -1,10 +1,14 @@
 import type { Clock, Database, DeviceId, Log } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import { createAuthority } from './authority.ts'
+import { createChanges } from './changes.ts'
 import { createDeviceAuthentication } from './device-authentication.ts'
 import type { Registry } from './face.ts'
+import type { Notify } from './household-event.ts'
+import { createHouseholdLog } from './household-log.ts'
 import { createHouseholds } from './households.ts'
 import { createMatterLibrary } from './matter-library.ts'
+import { createMemberships } from './memberships.ts'
 import { createModels } from './models.ts'
 import { createProvisioning } from './provisioning.ts'
 import { createTenures } from './tenures.ts'
@@ -16,15 +20,36 @@ export interface RegistryOptions {
   log: Log
   /** A claim needs the device in hand and switched on. */
   isOnline: (deviceId: DeviceId) => boolean
+  /** Has people told what happened in their households; nobody is told without it. */
+  notify?: Notify | undefined
 }
 
-export function createRegistry({ database, keys, clock, log, isOnline }: RegistryOptions): Registry {
+export function createRegistry(options: RegistryOptions): Registry {
+  const { database, keys, clock, log, isOnline } = options
   const models = createModels({ database, library: createMatterLibrary() })
   const authority = createAuthority({ database, keys, clock, log })
   const provision = createProvisioning({ database, keys, clock, models, authority })
   const authentication = createDeviceAuthentication({ database, keys, clock, models })
-  const households = createHouseholds({ database, keys })
-  const tenures = createTenures({ database, keys, clock, log, models, isOnline })
+  const changes = createChanges({ log })
+  const memberships = createMemberships({ database, keys, clock })
+  const householdLog = createHouseholdLog({
+    database,
+    keys,
+    clock,
+    memberships,
+    notify: options.notify ?? (async () => {}),
+  })
+  const households = createHouseholds({ database, keys, clock, memberships, householdLog })
+  const tenures = createTenures({
+    database,
+    keys,
+    clock,
+    models,
+    memberships,
+    householdLog,
+    changes,
+    isOnline,
+  })
 
   return {
     start: authority.start,
@@ -46,13 +71,15 @@ export function createRegistry({ database, keys, clock, log, isOnline }: Registr
     createHousehold: households.create,
     households: households.all,
     household: households.get,
+    householdLog: householdLog.read,
 
     claim: tenures.claim,
     devices: tenures.devices,
     device: tenures.device,
     renameDevice: tenures.renameDevice,
     currentTenure: tenures.currentTenure,
-    onTenureChange: tenures.onTenureChange,
+    onTenureChange: changes.onTenure,
+    onAccessChange: changes.onAccess,
     authorize: tenures.authorize,
     holdBack: tenures.holdBack,
     endHold: tenures.endHold,

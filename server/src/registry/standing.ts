@@ -1,4 +1,4 @@
-import type { Act, MemberRole } from './face.ts'
+import type { Act, MemberRole } from './acts.ts'
 import { type GuestSchedule, isWithin } from './guest-schedule.ts'
 
 /** What an account has to do with a tenure and its household at one moment: all that a decision may rest on. */
@@ -42,13 +42,29 @@ export function mayAct(standing: Standing, act: Act, atMs: number): boolean {
   return byRole(standing.role, act) || byGrant(standing, act, atMs)
 }
 
-/** Acts on the household itself: its members, its log, its claims. An account that is held back lets nobody in. */
+/**
+ * Acts on the household itself. `view`: that it has devices, of which each is asked for by itself. `history`: its
+ * members and its log. `configure`: claims and guests. `manage`: members. An account that is held back lets nobody in.
+ */
 export function mayActInHousehold(
-  member: { role: MemberRole | undefined; heldBack: boolean },
+  member: { role: MemberRole | undefined; schedule?: GuestSchedule | undefined; heldBack: boolean },
   act: Act,
+  atMs: number,
 ): boolean {
   if (member.heldBack && act !== 'view') return false
+  if (member.role === 'guest' && act === 'view') {
+    return member.schedule !== undefined && isWithin(member.schedule, atMs)
+  }
   return byRole(member.role, act)
+}
+
+/** That there is a household, and its name: members see it at all hours, guests until their end. */
+export function maySeeHousehold(
+  member: { role: MemberRole | undefined; schedule?: GuestSchedule | undefined },
+  atMs: number,
+): boolean {
+  if (member.role === 'guest') return member.schedule !== undefined && atMs < member.schedule.untilMs
+  return byRole(member.role, 'view')
 }
 
 function byRole(role: MemberRole | undefined, act: Act): boolean {

@@ -12,14 +12,11 @@ import type {
 import { type Keys, place } from '../keys/index.ts'
 import type { MemberRole, Model } from './face.ts'
 import type { GuestSchedule } from './guest-schedule.ts'
+import { schedulePlace } from './memberships.ts'
 import type { Models } from './models.ts'
 import type { AccessGrant, Standing } from './standing.ts'
 import type { RegistryTables } from './tables.ts'
 import { TENURE_COLUMNS } from './tenure-row.ts'
-
-/** Where a guest's schedule stands, sealed under the household's key. */
-export const schedulePlace = (householdId: HouseholdId, accountId: AccountId) =>
-  place('registry.member.terms', householdId, accountId)
 
 /** Where a grant's acts and end stand, sealed under the tenure's key. */
 export const grantPlace = (grantId: GrantId) => place('registry.access_grant.terms', grantId)

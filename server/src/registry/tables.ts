@@ -27,7 +27,13 @@ export type RegistryTables = {
     made_on: Date
     disabled: boolean
   }
-  'registry.household': { household_id: HouseholdId; key_id: KeyId; name: Buffer }
+  'registry.household': {
+    household_id: HouseholdId
+    key_id: KeyId
+    name: Buffer
+    log_seq: ColumnType<number, number | undefined, number>
+  }
+  'registry.household_log': { household_id: HouseholdId; seq: number; sealed: Buffer }
   'registry.member': {
     household_id: HouseholdId
     account_id: AccountId

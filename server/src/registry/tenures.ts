@@ -5,19 +5,20 @@ import {
   type Database,
   type DeviceId,
   type HouseholdId,
-  type KeyId,
-  type Log,
   newId,
   type TenureId,
   type Tx,
 } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
+import type { Changes } from './changes.ts'
 import { canonicalClaimCode } from './claim-code.ts'
 import { isViolation } from './database-error.ts'
-import type { Act, HeldDevice, MemberRole, Model, Registry, Tenure, TenureChange } from './face.ts'
+import type { Act, HeldDevice, Model, Registry, Tenure } from './face.ts'
+import type { HouseholdLog } from './household-log.ts'
+import type { Memberships } from './memberships.ts'
 import type { Models } from './models.ts'
 import { checkName, padName, unpadName } from './names.ts'
-import { mayAct, mayActInHousehold } from './standing.ts'
+import { mayAct, mayActInHousehold, type Standing } from './standing.ts'
 import { createStandings } from './standings.ts'
 import type { RegistryTables } from './tables.ts'
 import { TENURE_COLUMNS, toTenure } from './tenure-row.ts'
@@ -27,32 +28,31 @@ const MAX_DEVICES = 500
 
 export type Tenures = Pick<
   Registry,
-  | 'claim'
-  | 'devices'
-  | 'device'
-  | 'renameDevice'
-  | 'currentTenure'
-  | 'onTenureChange'
-  | 'authorize'
-  | 'holdBack'
-  | 'endHold'
+  'claim' | 'devices' | 'device' | 'renameDevice' | 'currentTenure' | 'authorize' | 'holdBack' | 'endHold'
 > & { stats(): Record<string, number> }
 
 export interface TenuresOptions {
   database: Database
   keys: Keys
   clock: Clock
-  log: Log
   models: Models
+  memberships: Memberships
+  householdLog: HouseholdLog
+  changes: Changes
   isOnline: (deviceId: DeviceId) => boolean
+}
+
+/** What a decision to allow rested on. */
+interface Allowed {
+  standing: Standing
+  model: Model
 }
 
 const nicknamePlace = (id: TenureId) => place('registry.tenure.nickname', id)
 
 export function createTenures(options: TenuresOptions): Tenures {
-  const { database, keys, clock, log, models, isOnline } = options
+  const { database, keys, clock, models, memberships, householdLog, changes, isOnline } = options
   const claimDigests = keys.purpose('registry.claim-code')
-  const listeners = new Set<(change: TenureChange) => void>()
   const counts = { claims: 0, claimsRefused: 0, denied: 0 }
   const queries = () => database.queries.withTables<RegistryTables>()
 
@@ -62,42 +62,21 @@ export function createTenures(options: TenuresOptions): Tenures {
   const held = (accountId: AccountId) => standings.of(accountId).where('tenure.ended_hour', 'is', null)
   type HeldRow = Awaited<ReturnType<ReturnType<typeof held>['executeTakeFirstOrThrow']>>
 
-  /** The model of the row's device, when the account may do this on it now. */
-  async function allowed(row: HeldRow, act: Act): Promise<Model | undefined> {
+  /** The row's device, when the account may do this on it now. */
+  async function allowed(row: HeldRow, act: Act): Promise<Allowed | undefined> {
     const { standing, model } = await standings.open(row)
-    return mayAct(standing, act, clock.nowMs()) ? model : undefined
+    return mayAct(standing, act, clock.nowMs()) ? { standing, model } : undefined
   }
 
-  async function open(row: HeldRow, model: Model): Promise<HeldDevice> {
+  async function open(row: HeldRow, { standing, model }: Allowed): Promise<HeldDevice> {
     const key = await keys.open(row.key_id)
     const nickname = row.nickname && unpadName(key.unseal(nicknamePlace(row.tenure_id), row.nickname))
-    return { ...toTenure(row), model, nickname: nickname ?? undefined }
-  }
-
-  /** Membership at this moment. Within `tx`, the household's row is locked: what is read holds until the commit. */
-  async function memberOf(
-    { accountId, householdId }: { accountId: AccountId; householdId: HouseholdId },
-    tx?: Tx,
-  ): Promise<{ role: MemberRole | undefined; heldBack: boolean; householdKeyId: KeyId | undefined }> {
-    const found = (tx?.withTables<RegistryTables>() ?? queries())
-      .selectFrom('registry.household as household')
-      .innerJoin('registry.member as member', 'member.household_id', 'household.household_id')
-      .select(['household.key_id', 'member.role'])
-      .select((eb) =>
-        eb
-          .exists(
-            eb
-              .selectFrom('registry.hold as hold')
-              .select('hold.account_id')
-              .where('hold.account_id', '=', accountId)
-              .where('hold.until_hour', '>', new Date(clock.nowMs())),
-          )
-          .as('held_back'),
-      )
-      .where('household.household_id', '=', householdId)
-      .where('member.account_id', '=', accountId)
-    const row = await (tx ? found.forUpdate() : found).executeTakeFirst()
-    return { role: row?.role, heldBack: row?.held_back === true, householdKeyId: row?.key_id }
+    return {
+      ...toTenure(row),
+      model,
+      nickname: nickname ?? undefined,
+      visibleAt: (atMs) => mayAct(standing, 'view', atMs),
+    }
   }
 
   function denied(): AppError {
@@ -110,25 +89,14 @@ export function createTenures(options: TenuresOptions): Tenures {
     return new AppError('claim_refused')
   }
 
-  function announce(change: TenureChange): void {
-    for (const listener of listeners) {
-      try {
-        listener(change)
-      } catch (error) {
-        // The change is committed: the other listeners must hear of it whatever became of this one.
-        log.error('a listener to tenure changes failed', { error, deviceId: change.deviceId })
-      }
-    }
-  }
-
   /** Locks, in this order always: the household, the device. Then whatever was read here holds until the commit. */
   async function startTenure(
     tx: Tx,
     request: { accountId: AccountId; householdId: HouseholdId; code: string; nickname: string | undefined },
   ): Promise<Tenure> {
     const tables = tx.withTables<RegistryTables>()
-    const member = await memberOf(request, tx)
-    if (!member.householdKeyId || !mayActInHousehold(member, 'configure')) throw denied()
+    const member = await memberships.of(request, tx)
+    if (!member.householdKeyId || !mayActInHousehold(member, 'configure', clock.nowMs())) throw denied()
 
     const device = await tables
       .selectFrom('registry.device')
@@ -177,6 +145,11 @@ export function createTenures(options: TenuresOptions): Tenures {
       ended_hour: null,
     }
     await tables.insertInto('registry.tenure').values(row).execute()
+    await householdLog.append(tx, request.householdId, {
+      kind: 'claimed',
+      by: request.accountId,
+      deviceId: device.device_id,
+    })
     return toTenure(row)
   }
 
@@ -185,7 +158,8 @@ export function createTenures(options: TenuresOptions): Tenures {
       const name = nickname && checkName('The nickname of a device', nickname)
       const canonical = canonicalClaimCode(code)
       if (canonical === undefined) {
-        if (!mayActInHousehold(await memberOf({ accountId, householdId }), 'configure')) throw denied()
+        if (!mayActInHousehold(await memberships.of({ accountId, householdId }), 'configure', clock.nowMs()))
+          throw denied()
         throw refused()
       }
       const tenure = await database
@@ -194,13 +168,13 @@ export function createTenures(options: TenuresOptions): Tenures {
           throw isViolation(error, 'unique') ? refused() : error
         })
       counts.claims++
-      announce({ deviceId: tenure.deviceId, tenure })
+      changes.tenure({ deviceId: tenure.deviceId, tenure })
       return tenure
     },
 
     async devices(accountId, householdId) {
-      const member = await memberOf({ accountId, householdId })
-      if (!mayActInHousehold(member, 'view')) throw denied()
+      const member = await memberships.of({ accountId, householdId })
+      if (!mayActInHousehold(member, 'view', clock.nowMs())) throw denied()
       const rows = await held(accountId)
         .where('tenure.household_id', '=', householdId)
         .orderBy('tenure.started_hour')
@@ -208,8 +182,8 @@ export function createTenures(options: TenuresOptions): Tenures {
         .execute()
       const visible = await Promise.all(
         rows.map(async (row) => {
-          const model = await allowed(row, 'view')
-          return model && open(row, model)
+          const found = await allowed(row, 'view')
+          return found && open(row, found)
         }),
       )
       return visible.filter((device) => device !== undefined)
@@ -217,9 +191,9 @@ export function createTenures(options: TenuresOptions): Tenures {
 
     async device(accountId, deviceId, act = 'view') {
       const row = await held(accountId).where('tenure.device_id', '=', deviceId).executeTakeFirst()
-      const model = row && (await allowed(row, act))
-      if (!model) throw denied()
-      return open(row, model)
+      const found = row && (await allowed(row, act))
+      if (!found) throw denied()
+      return open(row, found)
     },
 
     async renameDevice(accountId, deviceId, nickname) {
@@ -245,13 +219,6 @@ export function createTenures(options: TenuresOptions): Tenures {
         .where('tenure.ended_hour', 'is', null)
         .executeTakeFirst()
       return row && toTenure(row)
-    },
-
-    onTenureChange(listener) {
-      // A wrapper of its own for each call: the same function may listen twice.
-      const own = (change: TenureChange) => listener(change)
-      listeners.add(own)
-      return () => listeners.delete(own)
     },
 
     async authorize({ accountId, tenureId, act }) {

@@ -97,9 +97,9 @@ describe('who may act', () => {
   })
 
   test('an owner who is held back changes nothing in the household', () => {
-    expect(mayActInHousehold({ role: 'owner', heldBack: false }, 'manage')).toBe(true)
+    expect(mayActInHousehold({ role: 'owner', heldBack: false }, 'manage', 0)).toBe(true)
     for (const act of ['control', 'configure', 'manage', 'history'] as const) {
-      expect(mayActInHousehold({ role: 'owner', heldBack: true }, act)).toBe(false)
+      expect(mayActInHousehold({ role: 'owner', heldBack: true }, act, 0)).toBe(false)
     }
   })
 })

@@ -1,0 +1,59 @@
+import type { AccountId, DeviceId, HouseholdId, Tx } from '../core/index.ts'
+import type { Act, MemberRole } from './acts.ts'
+
+/** Whom and what an event is about. `by` acted; it is absent where the server, or a device, did. */
+interface Concerned {
+  by?: AccountId | undefined
+  account?: AccountId | undefined
+  deviceId?: DeviceId | undefined
+}
+
+type Kind =
+  | { kind: 'founded' | 'left' | 'guest_changed' | 'invitation_revoked' | 'account_erased' }
+  | { kind: 'invited' | 'joined' | 'removed'; role: MemberRole }
+  | { kind: 'role_changed'; from: MemberRole; to: MemberRole }
+  | { kind: 'handed_over'; remains: MemberRole }
+  | { kind: 'support_given'; devices: DeviceId[]; acts: Act[]; untilMs: number }
+  | { kind: 'support_used'; act: Act }
+  | { kind: 'support_ended' }
+  | { kind: 'claimed' }
+
+/** One thing that happened in a household: an entry of its log. Ids only; names are looked up when it is read. */
+export type HouseholdEvent = Concerned & Kind
+
+export interface LogEntry {
+  /** Grows by one with each entry of the household. */
+  seq: number
+  atMs: number
+  event: HouseholdEvent
+}
+
+export interface LogPage {
+  /** Newest first. */
+  entries: LogEntry[]
+  /** Pass as `before` for the next, older page; absent on the last one. */
+  next?: number | undefined
+}
+
+/** Of these a household's owners, and whom they are about, are told by letter as well. */
+const TOLD: ReadonlySet<HouseholdEvent['kind']> = new Set<HouseholdEvent['kind']>([
+  'joined',
+  'left',
+  'removed',
+  'role_changed',
+  'handed_over',
+  'support_given',
+])
+
+export function isTold({ kind }: HouseholdEvent): boolean {
+  return TOLD.has(kind)
+}
+
+/** What people are to be told. It is handed over within the transaction that it tells of. */
+export interface RegistryNotice {
+  to: AccountId[]
+  householdId: HouseholdId
+  event: HouseholdEvent
+}
+
+export type Notify = (tx: Tx, notice: RegistryNotice) => Promise<void>
