@@ -1,6 +1,7 @@
 import { AppError, type Clock, type Log, type Secret } from '../core/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
+import type { Mail } from '../mail/index.ts'
 import type { Registry } from '../registry/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { App, RouteParts } from './app.ts'
@@ -20,6 +21,7 @@ import { oauthRoutes } from './oauth.ts'
 import { documentRoutes } from './openapi.ts'
 import { operatorRoutes } from './operators.ts'
 import { createMetrics, isLoopback, opsRoutes } from './ops.ts'
+import { outboxRoutes } from './outbox.ts'
 import { provisioningRoutes } from './provisioning.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { createServer, listen } from './server.ts'
@@ -28,6 +30,7 @@ import { signUpRoutes } from './sign-up.ts'
 export interface ApiOptions {
   identity: Identity
   vault: Vault
+  mail: Mail
   registry: Registry
   home: Home
   log: Log
@@ -74,7 +77,7 @@ export function createApi(options: ApiOptions): Api {
   const stats = () => ({ api_live_streams: live.count })
 
   async function build(): Promise<{ app: App; ops: App | undefined }> {
-    const { identity, vault, registry, home, clock, log } = options
+    const { identity, vault, mail, registry, home, clock, log } = options
     const app = createServer({
       limits,
       log,
@@ -101,6 +104,7 @@ export function createApi(options: ApiOptions): Api {
       limits,
       identity,
       vault,
+      mail,
       registry,
       home,
       live,
@@ -118,6 +122,7 @@ export function createApi(options: ApiOptions): Api {
     deviceRoutes(parts)
     commandRoutes(parts)
     operatorRoutes(parts)
+    outboxRoutes(parts)
     modelRoutes(parts)
     provisioningRoutes(parts)
     deviceAuthorityRoutes(parts)

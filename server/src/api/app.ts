@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Clock, Log } from '../core/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
+import type { Mail } from '../mail/index.ts'
 import type { Registry } from '../registry/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { Authenticate } from './authentication.ts'
@@ -28,6 +29,7 @@ export interface RouteParts {
   limits: ApiLimits
   identity: Identity
   vault: Vault
+  mail: Mail
   registry: Registry
   home: Home
   live: LiveStreams

@@ -7,6 +7,7 @@ import { addControlCommands } from './control.ts'
 import { addDeviceTokenCommand } from './device-token.ts'
 import { addHomeCommands } from './homes.ts'
 import { addOperatorCommands } from './operators.ts'
+import { addOutboxCommands } from './outbox.ts'
 import { addPeopleCommands } from './people.ts'
 import { addSimulateCommand } from './simulate.ts'
 import { addStartCommand } from './start.ts'
@@ -57,6 +58,7 @@ function buildProgram(context: CliContext): Command {
   addControlCommands(program, context)
   addWatchCommands(program, context)
   addOperatorCommands(program, context)
+  addOutboxCommands(program, context)
   addDeviceTokenCommand(program, context)
   addSimulateCommand(program, context)
   return program

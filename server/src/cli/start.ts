@@ -68,6 +68,7 @@ function describe(terminal: Terminal, config: Config, server: RunningServer, too
     print(terminal, `  MQTT plain mqtt://127.0.0.1:${server.plainMqttPort} (this machine only)`)
   if (server.opsUrl !== undefined)
     print(terminal, `  Metrics    ${server.opsUrl}/metrics (this machine only)`)
+  print(terminal, `  Mail       ${mailText(config)}`)
   print(terminal, `  Data       ${data}`)
   print(terminal, `  Root key   ${config.rootKeyFile}${server.rootKeyCreated ? ' (made just now)' : ''}`)
   print(
@@ -76,6 +77,11 @@ function describe(terminal: Terminal, config: Config, server: RunningServer, too
   )
   print(terminal, '             opens for nobody, you included; with both, for anybody.')
   print(terminal)
+}
+
+function mailText({ smtp }: Config): string {
+  if (smtp) return `sent as ${smtp.from}`
+  return 'not sent: letters wait in the outbox (hearthlock outbox) until HEARTHLOCK_SMTP_URL is set'
 }
 
 /** What to do with an installation that has no demonstration. */

@@ -14,6 +14,7 @@ export type GrantId = Id<'grant'>
 export type CommandId = Id<'command'>
 export type RecordId = Id<'record'>
 export type KeyId = Id<'key'>
+export type LetterId = Id<'letter'>
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 

@@ -13,6 +13,7 @@ export {
   idToBytes,
   isId,
   type KeyId,
+  type LetterId,
   type ModelId,
   newId,
   newOrderedId,

@@ -31,6 +31,8 @@ export interface Config {
     readonly plain: { readonly host: string; readonly port: number } | undefined
   }
   readonly ops: { readonly host: string; readonly port: number }
+  /** Absent: letters stay in the outbox. */
+  readonly smtp: { readonly url: Secret; readonly from: string } | undefined
   readonly logLevel: LogLevel
 }
 
@@ -94,6 +96,20 @@ const Environment = Type.Object({
   HEARTHLOCK_MQTT_PLAIN_HOST: Type.Optional(Host),
   HEARTHLOCK_MQTT_PLAIN_PORT: Type.Optional(Port),
   HEARTHLOCK_OPS_PORT: Type.Optional(Port),
+  HEARTHLOCK_SMTP_URL: Type.Optional(
+    Type.String({
+      pattern: '^smtps?://([^\\s/?#@:]+:[^\\s/?#@]*@)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:]+\\])(:\\d{1,5})?/?$',
+      description:
+        'the URL of a mail server: smtps://user:password@host:465, or smtp://user:password@host:587 with STARTTLS; write characters such as / and @ in the password as %2F and %40',
+    }),
+  ),
+  HEARTHLOCK_MAIL_FROM: Type.Optional(
+    Type.String({
+      pattern:
+        '^([^\\x00-\\x1f\\x7f<>",]{1,100} )?<[^\\s<>@",]+@[A-Za-z0-9.-]+>$|^[^\\s<>@",]+@[A-Za-z0-9.-]+$',
+      description: 'the sender of letters: hearthlock@example.org, or Hearthlock <hearthlock@example.org>',
+    }),
+  ),
   HEARTHLOCK_LOG_LEVEL: Type.Optional(LogLevel),
 })
 type Environment = Static<typeof Environment>
@@ -116,6 +132,8 @@ const flagKeys = {
   mqttPlainHost: 'HEARTHLOCK_MQTT_PLAIN_HOST',
   mqttPlainPort: 'HEARTHLOCK_MQTT_PLAIN_PORT',
   opsPort: 'HEARTHLOCK_OPS_PORT',
+  smtpUrl: 'HEARTHLOCK_SMTP_URL',
+  mailFrom: 'HEARTHLOCK_MAIL_FROM',
   logLevel: 'HEARTHLOCK_LOG_LEVEL',
 } as const satisfies Record<string, Key>
 
@@ -165,6 +183,7 @@ export function readConfig(
     },
     mqtt: mqttConfig(values, machine),
     ops: { host: '127.0.0.1', port: values.HEARTHLOCK_OPS_PORT ?? 9464 },
+    smtp: smtpConfig(values),
     logLevel: values.HEARTHLOCK_LOG_LEVEL ?? 'info',
   })
 }
@@ -238,6 +257,14 @@ function readPem(path: string, key: Key): string {
   }
   if (!text.includes('-----BEGIN ')) refuse(`${key} names a file that is not in PEM format.`)
   return text
+}
+
+function smtpConfig({ HEARTHLOCK_SMTP_URL: url, HEARTHLOCK_MAIL_FROM: from }: Environment): Config['smtp'] {
+  if (url === undefined && from === undefined) return undefined
+  if (url === undefined || from === undefined) {
+    refuse('Set HEARTHLOCK_SMTP_URL and HEARTHLOCK_MAIL_FROM together.')
+  }
+  return { url: new Secret(url), from }
 }
 
 function mqttConfig(values: Environment, machine: Machine): Config['mqtt'] {

@@ -24,6 +24,7 @@ import {
   keysMigrations,
   openKeyFile,
 } from '../keys/index.ts'
+import { createMail, mailMigrations } from '../mail/index.ts'
 import { createRegistry, registryMigrations } from '../registry/index.ts'
 import { createStream, streamMigrations } from '../stream/index.ts'
 import { createVault, vaultMigrations } from '../vault/index.ts'
@@ -33,6 +34,7 @@ import { lockDataDirectory } from './instance-lock.ts'
 const migrations = [
   keysMigrations,
   vaultMigrations,
+  mailMigrations,
   identityMigrations,
   registryMigrations,
   streamMigrations,
@@ -92,6 +94,9 @@ async function startRooms(
   closers.push(() => keys.close())
 
   const vault = createVault({ database, keys, clock, log })
+  const mail = createMail({ database, keys, vault, clock, log, smtp: config.smtp })
+  await mail.start()
+  closers.push(() => mail.close())
   let url = config.http.publicUrl ?? ''
   const identity = createIdentity({ database, keys, vault, clock, log, issuer: () => url })
   // The gateway is made last, for it stands on all the others; what they ask of it, they ask when devices are there.
@@ -158,6 +163,7 @@ async function startRooms(
   const api: Api = createApi({
     identity,
     vault,
+    mail,
     registry,
     home,
     log,
@@ -173,6 +179,7 @@ async function startRooms(
       ...home.stats(),
       ...mqtt.stats(),
       ...identity.stats(),
+      ...mail.stats(),
     }),
   })
   closers.push(() => api.close())

@@ -20,7 +20,13 @@ const open = [
   'OPTIONS /.well-known/openid-configuration',
 ]
 const forBoth = ['GET /v1/me', 'DELETE /v1/me/session']
-const forOperators = ['GET /v1/models', 'POST /v1/models', 'POST /v1/devices']
+const forOperators = [
+  'GET /v1/models',
+  'POST /v1/models',
+  'POST /v1/devices',
+  'GET /v1/outbox',
+  'GET /v1/outbox/:letterId',
+]
 
 const ID = '0f8fad5b-d9cb-469f-a165-70867728950e'
 const pathOf = (url: string) => url.replaceAll(/:\w+/g, ID)

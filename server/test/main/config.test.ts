@@ -171,3 +171,35 @@ describe('trusted proxies', () => {
     },
   )
 })
+
+describe('mail', () => {
+  const from = { HEARTHLOCK_MAIL_FROM: 'Hearthlock <hearthlock@maker.example>' }
+
+  it('is sent when a server and a sender are named, and neither alone', () => {
+    expect(readConfig({}, {}, machine).smtp).toBeUndefined()
+    const env = { HEARTHLOCK_SMTP_URL: 'smtps://mailer:marked%2Fsecret@mail.example:465', ...from }
+    const { smtp } = readConfig(env, {}, machine)
+    expect(smtp?.url.reveal()).toBe(env.HEARTHLOCK_SMTP_URL)
+    expect(JSON.stringify(smtp)).not.toContain('marked')
+    expect(refusal(from).message).toContain('together')
+    expect(refusal({ HEARTHLOCK_SMTP_URL: 'smtps://mail.example' }).message).toContain('together')
+  })
+
+  it.each([
+    'mail.example',
+    'http://mail.example',
+    'smtps://u:marked@mail.example?tls.rejectUnauthorized=false',
+  ])('does not go to %s', (url) => {
+    const { message } = refusal({ HEARTHLOCK_SMTP_URL: url, ...from })
+    expect(message).toMatch(/^HEARTHLOCK_SMTP_URL must be the URL of a mail server/)
+    expect(message).not.toContain('marked')
+  })
+
+  it.each(['nobody', 'a@b.example, c@d.example', 'A <a@b.example>\r\nBcc: c@d.example'])(
+    'is not sent by %s',
+    (text) => {
+      const env = { HEARTHLOCK_SMTP_URL: 'smtps://mail.example', HEARTHLOCK_MAIL_FROM: text }
+      expect(refusal(env).message).toMatch(/^HEARTHLOCK_MAIL_FROM must be/)
+    },
+  )
+})

@@ -7,6 +7,7 @@ import { createGateway, type Gateway, gatewayMigrations } from '../../src/gatewa
 import { createHome, type Home, homeMigrations } from '../../src/home/index.ts'
 import { createIdentity, type Identity, identityMigrations } from '../../src/identity/index.ts'
 import { createKeys, type Keys, keysMigrations, memoryKeyProvider } from '../../src/keys/index.ts'
+import { createMail, type Mail, mailMigrations, type SmtpOptions } from '../../src/mail/index.ts'
 import {
   createRegistry,
   type ProvisionedDevice,
@@ -22,6 +23,7 @@ export interface Rooms {
   database: Awaited<ReturnType<typeof createTestDatabase>>
   keys: Keys
   vault: Vault
+  mail: Mail
   identity: Identity
   registry: Registry
   stream: Stream
@@ -40,6 +42,8 @@ export interface RoomsOptions {
   clock?: Clock
   log?: Log
   limits?: Partial<ApiLimits>
+  /** Without one, letters stay in the outbox. */
+  smtp?: SmtpOptions
   /** Puts something else in a room's place, e.g. one that fails. */
   replace?: (rooms: Replaceable) => Partial<Replaceable>
   api?: Partial<Pick<ApiOptions, 'ready' | 'trustedProxies' | 'listen' | 'publicUrl'>>
@@ -53,11 +57,13 @@ export async function startRooms({
   log = silentLog,
   limits = {},
   replace,
+  smtp,
   api: apiOptions = {},
 }: RoomsOptions = {}): Promise<Rooms> {
   const database = await createTestDatabase([
     keysMigrations,
     vaultMigrations,
+    mailMigrations,
     identityMigrations,
     registryMigrations,
     streamMigrations,
@@ -68,6 +74,8 @@ export async function startRooms({
   const keys = createKeys({ ...common, provider: memoryKeyProvider() })
   await keys.start()
   const vault = createVault({ ...common, keys })
+  const mail = createMail({ ...common, keys, vault, smtp })
+  await mail.start()
   let url = ''
   const identity = createIdentity({
     ...common,
@@ -112,6 +120,7 @@ export async function startRooms({
   const api = createApi({
     identity,
     vault,
+    mail,
     registry,
     home,
     ...replace?.({ home, registry, identity }),
@@ -131,6 +140,7 @@ export async function startRooms({
     database,
     keys,
     vault,
+    mail,
     identity,
     registry,
     stream,
@@ -147,6 +157,7 @@ export async function startRooms({
       await home.close()
       await stream.close()
       await registry.close()
+      await mail.close()
       await keys.close()
       await database.drop()
     },

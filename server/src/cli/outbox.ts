@@ -1,0 +1,49 @@
+import type { Command } from 'commander'
+import type { CliContext } from './context.ts'
+import { print, table } from './terminal.ts'
+
+interface LetterShape {
+  letterId: string
+  kind: string
+  queuedHour: string
+  attempts: number
+}
+
+export function addOutboxCommands(program: Command, context: CliContext): void {
+  const { terminal } = context
+  const operator = () => context.as('operator')
+
+  const outbox = program.command('outbox').description('list letters that wait to be sent (operators)')
+  const list = async () => {
+    const { sends, letters } = await operator().request<{ sends: boolean; letters: LetterShape[] }>(
+      'GET',
+      '/v1/outbox',
+    )
+    table(terminal, {
+      header: ['LETTER', 'KIND', 'QUEUED', 'ATTEMPTS'],
+      rows: letters.map((letter) => [
+        letter.letterId,
+        letter.kind,
+        letter.queuedHour.slice(0, 13).replace('T', ' '),
+        String(letter.attempts),
+      ]),
+      none: 'No letter waits.',
+    })
+    if (!sends) print(terminal, 'No mail server is configured: hand letters over with hearthlock outbox show')
+  }
+  outbox.action(list)
+  outbox.command('list').description('the same').action(list)
+  outbox
+    .command('show <letter>')
+    .description('read a letter in its addressee’s stead; logged, and only without a mail server')
+    .action(async (letter: string) => {
+      const { to, subject, text } = await operator().request<{ to: string; subject: string; text: string }>(
+        'GET',
+        `/v1/outbox/${encodeURIComponent(letter)}`,
+      )
+      print(terminal, `To: ${to}`)
+      print(terminal, `Subject: ${subject}`)
+      print(terminal)
+      print(terminal, text.trimEnd())
+    })
+}
