@@ -27,6 +27,8 @@ export interface LoadOptions {
   version?: 4 | 5 | undefined
   /** PEM file of the authority: TLS. */
   caFile?: string | undefined
+  /** TLS key exchange groups, as OpenSSL names them. Node's own default unless said: hybrid, with ML-KEM. */
+  groups?: string | undefined
   /** JSON file, `[{ deviceId, password }]`, one for each connection. Without it they are made up. */
   devicesFile?: string | undefined
   /** `{id}` stands for the device id. */
@@ -207,8 +209,10 @@ class Load {
     const { connections, inFlight, seconds, warmUpSeconds = 1, opening = 50 } = this.options
     const began = performance.now()
     const devices = await this.#devices()
-    const { caFile } = this.options
-    const context = caFile ? createSecureContext({ ca: await readFile(caFile) }) : undefined
+    const { caFile, groups } = this.options
+    const context = caFile
+      ? createSecureContext({ ca: await readFile(caFile), ...(groups && { ecdhCurve: groups }) })
+      : undefined
     let next = 0
     const open = async () => {
       while (next < connections) {
