@@ -1,4 +1,4 @@
-import { AppError, type Clock, type Log, type Secret } from '../core/index.ts'
+import { AppError, type Clock, endlessLease, type Lease, type Log, type Secret } from '../core/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Mail } from '../mail/index.ts'
@@ -12,6 +12,7 @@ import { deviceRoutes } from './devices.ts'
 import { healthRoutes } from './health.ts'
 import { householdLogRoutes } from './household-log.ts'
 import { householdRoutes } from './households.ts'
+import { refuseWithoutLease } from './lease.ts'
 import { type ApiLimits, defaultLimits } from './limits.ts'
 import { liveRoutes } from './live.ts'
 import { createLiveStreams } from './live-streams.ts'
@@ -48,6 +49,8 @@ export interface ApiOptions {
   /** Addresses or networks of reverse proxies whose X-Forwarded-For is believed. */
   trustedProxies?: string[] | undefined
   ready: () => boolean | Promise<boolean>
+  /** Whether this process hears what others change; without it there must be no others. */
+  lease?: Pick<Lease, 'holds' | 'term'> | undefined
   /** Everybody's counters, for /metrics. */
   stats: () => Record<string, number>
   limits?: Partial<ApiLimits> | undefined
@@ -89,6 +92,7 @@ export function createApi(options: ApiOptions): Api {
     })
     const metrics = createMetrics(() => ({ ...options.stats(), ...stats() }))
     metrics.measure(app)
+    refuseWithoutLease(app, options.lease ?? endlessLease)
     const limit = await createRateLimits(app, limits)
     app.addHook('onRequest', limit.perAddress)
     await documentRoutes(app, () => url)

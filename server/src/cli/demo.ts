@@ -38,7 +38,7 @@ export async function startDemo({
 }): Promise<Simulator> {
   const { terminal, config } = context
   const customer = createClient({
-    baseUrl: server.url,
+    baseUrl: urlOf(server),
     store: fileSessionStore(join(config.demoDir, 'customer.json')),
     clock: context.clock,
   })
@@ -80,7 +80,7 @@ async function makeDemo(context: CliContext, server: RunningServer, customer: Cl
   await rm(demoDir, { recursive: true, force: true })
   await mkdir(demoDir, { recursive: true, mode: 0o700 })
   const operator = createClient({
-    baseUrl: server.url,
+    baseUrl: urlOf(server),
     store: fileSessionStore(join(demoDir, 'operator.json')),
     clock: context.clock,
   })
@@ -185,4 +185,10 @@ async function saveState(demoDir: string, state: DemoState): Promise<void> {
   const file = join(demoDir, 'demo.json')
   await writeFile(`${file}.new`, JSON.stringify(state), { mode: 0o600 })
   await rename(`${file}.new`, file)
+}
+
+/** @throws AppError start_refused: the demonstration's phones and devices need both doors */
+function urlOf({ url, mqttPort }: RunningServer): string {
+  if (url !== undefined && mqttPort !== undefined) return url
+  throw new AppError('start_refused', { message: '--demo needs the API and the gateway: --role all.' })
 }

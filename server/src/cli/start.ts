@@ -9,11 +9,13 @@ export function addStartCommand(program: Command, context: CliContext): void {
     .command('start')
     .description('run Hearthlock on this machine')
     .option('--demo', 'with a demonstration: a household with a camera, a lock, a bulb and a plug')
+    .option('--role <role>', 'all (API and gateway), api or gateway; separate ones share a database')
     .option('--data-dir <folder>', 'where the embedded database lives')
     .option('--root-key-file <file>', 'where the root key lies; never in the data directory')
-    .action(async (options: { demo?: true; dataDir?: string; rootKeyFile?: string }) => {
+    .action(async (options: { demo?: true; role?: string; dataDir?: string; rootKeyFile?: string }) => {
       const { terminal, signal } = context
       const config = await readConfig(context.env, {
+        role: options.role,
         dataDir: options.dataDir,
         rootKeyFile: options.rootKeyFile,
       })
@@ -62,8 +64,10 @@ function describe(terminal: Terminal, config: Config, server: RunningServer, too
   const data = config.databaseUrl ? 'your PostgreSQL (HEARTHLOCK_DATABASE_URL)' : config.dataDir
   print(terminal)
   print(terminal, `Hearthlock is running (started in ${(tookMs / 1_000).toFixed(1)} s).`)
-  print(terminal, `  HTTP API   ${server.url}`)
-  print(terminal, `  MQTT       mqtts://${config.mqtt.host}:${server.mqttPort}`)
+  if (config.role !== 'all') print(terminal, `  Role       ${config.role}`)
+  if (server.url !== undefined) print(terminal, `  HTTP API   ${server.url}`)
+  if (server.mqttPort !== undefined)
+    print(terminal, `  MQTT       mqtts://${config.mqtt.host}:${server.mqttPort}`)
   if (server.plainMqttPort !== undefined)
     print(terminal, `  MQTT plain mqtt://127.0.0.1:${server.plainMqttPort} (this machine only)`)
   if (server.opsUrl !== undefined)
@@ -86,6 +90,7 @@ function mailText({ smtp }: Config): string {
 
 /** What to do with an installation that has no demonstration. */
 function suggest(terminal: Terminal, server: RunningServer): undefined {
+  if (server.url === undefined) return
   if (server.operatorEnrolment) {
     print(terminal, 'There is no operator yet. Within the hour, become the first (the code works once):')
     print(

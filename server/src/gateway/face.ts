@@ -1,4 +1,4 @@
-import type { Clock, CommandId, Database, DeviceId, Log, Secret, TenureId } from '../core/index.ts'
+import type { Bus, Clock, CommandId, Database, DeviceId, Log, Secret, TenureId } from '../core/index.ts'
 import type { Registry } from '../registry/index.ts'
 import type { Stream } from '../stream/index.ts'
 import type { GatewayLimits } from './limits.ts'
@@ -33,8 +33,8 @@ export interface GatewayOptions {
   /** Without TLS, for tokens and passwords only, on a loopback address only. */
   plain?: { host: string; port: number } | undefined
   limits?: Partial<GatewayLimits> | undefined
-  /** Tells nodes apart that share one database. */
-  node?: string | undefined
+  /** Joins it to the other processes on the same database; without it there must be none. */
+  bus?: Bus | undefined
   /** The device has subscribed to its commands, in this tenure. */
   onDeviceReady: (deviceId: DeviceId, tenureId: TenureId) => void
   /** The device has acknowledged a command. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { IConnectPacket } from 'mqtt-packet'
-import { type DeviceId, isAppError, type TenureId } from '../core/index.ts'
+import { type DeviceId, endlessLease, isAppError, type TenureId } from '../core/index.ts'
 import type { DeviceIdentity, Tenure, TenureChange } from '../registry/index.ts'
 import { Admission } from './admission.ts'
 import { handleFirstPacket } from './connect.ts'
@@ -13,13 +13,23 @@ import { type Accepted, type Listener, plainListener, tlsListener } from './list
 import { Flusher, Outgoing } from './outgoing.ts'
 import { Presence } from './presence.ts'
 import { encodeConnack } from './rare-packets.ts'
-import { type Refusal, reason } from './reason-codes.ts'
+import { cutOff, type Refusal, reason } from './reason-codes.ts'
 import { Session } from './session.ts'
 import type { SessionContext } from './session-context.ts'
 import { SessionRows } from './session-rows.ts'
 import { counterStats, newCounters } from './stats.ts'
 
 const SWEEP_MS = 1_000
+
+/** A device that is being authenticated. */
+interface Attempt {
+  /** Tenure changes that came meanwhile. */
+  changes: Map<DeviceId, Tenure | undefined>
+  /** Some may have been missed. */
+  missed: boolean
+  /** Of the lease: what was read in another one does not count. */
+  term: number
+}
 
 export function createGateway(options: GatewayOptions): Gateway {
   return new MqttGateway(options)
@@ -36,28 +46,30 @@ class MqttGateway implements Gateway {
   readonly #flusher = new Flusher()
   readonly #connections = new Set<Connection>()
   readonly #sessions = new Map<DeviceId, Session>()
-  /** Tenure changes that come while a device is being authenticated, for each attempt. */
-  readonly #attempts = new Set<Map<DeviceId, Tenure | undefined>>()
+  readonly #lease: typeof endlessLease
+  readonly #attempts = new Set<Attempt>()
   readonly #listeners: { tls: Listener | undefined; plain: Listener | undefined }
   #stopListening: (() => void)[] = []
   #sweeper: NodeJS.Timeout | undefined
   #closing = false
 
   constructor(options: GatewayOptions) {
-    const { stream, registry, database, clock, log, node = 'main' } = options
+    const { stream, registry, database, clock, log, bus } = options
     this.#options = options
+    this.#lease = bus?.lease ?? endlessLease
     this.#limits = { ...defaultLimits, ...options.limits }
     this.#admission = new Admission(this.#limits, clock)
     const { resendSecret, formerResendSecrets = [] } = options
     this.#lines = new Lines({ stream, resendSecrets: [resendSecret, ...formerResendSecrets] })
     const graceMs = this.#limits.offlineGraceMs
-    const rows = new SessionRows({ database, node })
+    const rows = new SessionRows({ database, node: 'main' })
     this.#presence = new Presence({ lines: this.#lines, rows, registry, clock, log, graceMs })
     this.#context = {
       limits: this.#limits,
       stream,
       log,
       counters: newCounters(),
+      lease: this.#lease,
       congested: new Set(),
       onDeviceReady: options.onDeviceReady,
       onCommandDelivered: options.onCommandDelivered,
@@ -74,10 +86,15 @@ class MqttGateway implements Gateway {
   }
 
   async start(): Promise<{ tlsPort?: number | undefined; plainPort?: number | undefined }> {
-    const { registry, stream } = this.#options
+    const { registry, stream, bus } = this.#options
     await this.#presence.start()
     this.#stopListening = [
-      registry.onTenureChange((change) => this.#tenureChanged(change)),
+      registry.onTenureChange(
+        (change) => this.#tenureChanged(change),
+        () => [...this.#sessions.keys(), ...this.#lines.all().map((line) => line.deviceId)],
+      ),
+      this.#lease.onLapse(() => this.#cutOff()),
+      bus?.onGap(async () => this.#missed()) ?? (() => {}),
       stream.onDrain(() => this.#drained()),
     ]
     this.#sweeper = setInterval(() => this.sweep(), SWEEP_MS)
@@ -108,6 +125,7 @@ class MqttGateway implements Gateway {
   }
 
   deliver(delivery: CommandDelivery): boolean {
+    if (!this.#lease.holds()) return false
     return this.#sessions.get(delivery.deviceId)?.deliver(delivery) ?? false
   }
 
@@ -158,18 +176,18 @@ class MqttGateway implements Gateway {
       }),
       handler: {
         packet: () => {
-          const changes = new Map<DeviceId, Tenure | undefined>()
-          this.#attempts.add(changes)
-          const attempt = { certificate, address: admitted.address, registry, admission: this.#admission }
-          void handleFirstPacket(connection, attempt, {
+          const attempt: Attempt = { changes: new Map(), missed: false, term: this.#lease.term }
+          this.#attempts.add(attempt)
+          const checked = { certificate, address: admitted.address, registry, admission: this.#admission }
+          void handleFirstPacket(connection, checked, {
             counters,
             log,
             accept: async (identity, connect) => {
-              const refusal = await this.#accept(connection, identity, connect, changes)
+              const refusal = await this.#accept(connection, identity, connect, attempt)
               if (!refusal) admitted.authenticated()
               return refusal
             },
-          }).finally(() => this.#attempts.delete(changes))
+          }).finally(() => this.#attempts.delete(attempt))
         },
         closed: () => {},
       },
@@ -185,9 +203,10 @@ class MqttGateway implements Gateway {
     connection: Connection,
     { deviceId, model, tenure }: DeviceIdentity,
     connect: IConnectPacket,
-    changes: Map<DeviceId, Tenure | undefined>,
+    attempt: Attempt,
   ): Promise<Refusal | undefined> {
-    const line = await this.#currentLine(deviceId, tenure, changes)
+    const line = await this.#currentLine(deviceId, tenure, attempt)
+    if (!this.#lease.holds() || this.#lease.term !== attempt.term) return cutOff
     if (line === 'unavailable')
       return { code: reason.serverUnavailable, text: 'the server is busy or starting: try again shortly' }
     if (this.#closing || !connection.open) {
@@ -234,10 +253,15 @@ class MqttGateway implements Gateway {
   async #currentLine(
     deviceId: DeviceId,
     known: Tenure | undefined,
-    changes: Map<DeviceId, Tenure | undefined>,
+    attempt: Attempt,
   ): Promise<Line | undefined | 'unavailable'> {
+    const { changes } = attempt
     let tenure = known
     for (;;) {
+      if (attempt.missed) {
+        attempt.missed = false
+        tenure = await this.#options.registry.currentTenure(deviceId)
+      }
       if (changes.has(deviceId)) tenure = changes.get(deviceId)
       changes.delete(deviceId)
       let line: Line | undefined
@@ -248,7 +272,7 @@ class MqttGateway implements Gateway {
         if (!isAppError(error, 'not_found') && !isAppError(error, 'unavailable')) throw error
         if (!changes.has(deviceId)) return 'unavailable'
       }
-      if (!changes.has(deviceId) && !line?.ended) return line
+      if (!changes.has(deviceId) && !attempt.missed && !line?.ended) return line
     }
   }
 
@@ -268,7 +292,7 @@ class MqttGateway implements Gateway {
   }
 
   #tenureChanged({ deviceId, tenure }: TenureChange): void {
-    for (const changes of this.#attempts) changes.set(deviceId, tenure)
+    for (const { changes } of this.#attempts) changes.set(deviceId, tenure)
     const line = this.#lines.get(deviceId)
     if (line && line.tenure.tenureId !== tenure?.tenureId) this.#presence.ended(line)
     const session = this.#sessions.get(deviceId)
@@ -293,6 +317,15 @@ class MqttGateway implements Gateway {
     }
     this.#live(line)
     session.enteredTenure(line)
+  }
+
+  /** Every device may be another household's by now: those that can be reached elsewhere go on there. */
+  #cutOff(): void {
+    for (const session of [...this.#sessions.values()]) session.close(cutOff)
+  }
+
+  #missed(): void {
+    for (const attempt of this.#attempts) attempt.missed = true
   }
 
   #drained(): void {

@@ -5,7 +5,7 @@ import { type Connection, hold } from './connection.ts'
 import type { Line } from './lines.ts'
 import { decodePublish, emptyPublish, type PublishFields } from './publish-codec.ts'
 import { encodePubackRefusal } from './rare-packets.ts'
-import { type Refusal, reason } from './reason-codes.ts'
+import { cutOff, type Refusal, reason } from './reason-codes.ts'
 import { type Flight, keyBytes } from './resends.ts'
 import type { SessionContext } from './session-context.ts'
 import { isOwnTopic, type PublishKind, publishKind, refusePublishTopic, type Topics } from './topics.ts'
@@ -75,6 +75,11 @@ export class Ingest {
       connection.close(reason.retainNotSupported, 'retained messages are not kept here')
       return
     } // [MQTT-3.2.2-14]
+    // It may be another household's by now, and we would not know.
+    if (!context.lease.holds()) {
+      connection.close(cutOff.code, cutOff.text)
+      return
+    }
     const kind = publishKind(session.topics, fields.topic)
     if (this.#mustWait()) return
     if (kind === undefined) {

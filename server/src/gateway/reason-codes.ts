@@ -26,6 +26,7 @@ export const reason = {
   payloadFormatInvalid: 0x99,
   retainNotSupported: 0x9a,
   qosNotSupported: 0x9b,
+  useAnotherServer: 0x9c,
   sharedSubscriptionsNotSupported: 0x9e,
   connectionRateExceeded: 0x9f,
   subscriptionIdentifiersNotSupported: 0xa1,
@@ -37,6 +38,12 @@ export type ReasonCode = (typeof reason)[keyof typeof reason]
 export interface Refusal {
   code: ReasonCode
   text: string
+}
+
+/** This process may not rely on what it knows: others may still hear of changes. */
+export const cutOff: Refusal = {
+  code: reason.useAnotherServer,
+  text: 'this server is cut off from the others: connect again',
 }
 
 /** MQTT 3.1.1 table 3.1. Undefined: 3.1.1 has no word for it, the connection is closed without one. */
@@ -53,6 +60,7 @@ export function connectReturnCode(code: ReasonCode): number | undefined {
     case reason.serverBusy:
     case reason.quotaExceeded:
     case reason.connectionRateExceeded:
+    case reason.useAnotherServer:
       return 3
     case reason.badUserNameOrPassword:
       return 4

@@ -1,4 +1,4 @@
-import type { Log } from '../core/index.ts'
+import type { Lease, Log } from '../core/index.ts'
 import type { Connection } from './connection.ts'
 import type { GatewayOptions, GatewayStream } from './face.ts'
 import type { GatewayLimits } from './limits.ts'
@@ -10,6 +10,7 @@ export interface SessionContext {
   stream: GatewayStream
   log: Log
   counters: Counters
+  lease: Pick<Lease, 'holds'>
   /** Those that wait for the stream to drain. */
   congested: Set<Connection>
   onDeviceReady: GatewayOptions['onDeviceReady']

@@ -8,6 +8,8 @@ import { AppError, Secret } from '../core/index.ts'
 
 /** Everything that a person can set. Paths are absolute, ports 0..65535 (0: any free one). */
 export interface Config {
+  /** Which doors this process opens: the HTTP API, the MQTT listener, or both. */
+  readonly role: Role
   readonly dataDir: string
   readonly rootKeyFile: string
   /** Absent: the embedded PostgreSQL. */
@@ -47,6 +49,10 @@ const LogLevel = Type.Union(
   ],
   { description: 'debug, info, warn, error or silent' },
 )
+type Role = Static<typeof Role>
+const Role = Type.Union([Type.Literal('all'), Type.Literal('api'), Type.Literal('gateway')], {
+  description: 'all, api or gateway',
+})
 const Path = Type.String({ minLength: 1, maxLength: 4096, description: 'the path of a file or directory' })
 const Host = Type.String({ pattern: '^[A-Za-z0-9._:-]{1,253}$', description: 'a host name or an IP address' })
 const Port = Type.Integer({
@@ -59,6 +65,7 @@ const PROXIES = 'IP addresses or networks (such as 192.168.0.0/16) of reverse pr
 
 /** The keys of the environment, after numbers have been read. The descriptions complete "must be ...". */
 const Environment = Type.Object({
+  HEARTHLOCK_ROLE: Type.Optional(Role),
   HEARTHLOCK_DATA_DIR: Type.Optional(Path),
   HEARTHLOCK_ROOT_KEY_FILE: Type.Optional(Path),
   HEARTHLOCK_DATABASE_URL: Type.Optional(
@@ -117,6 +124,7 @@ type Key = keyof Environment
 
 /** Command-line flags, each standing for one key and winning over it. */
 const flagKeys = {
+  role: 'HEARTHLOCK_ROLE',
   dataDir: 'HEARTHLOCK_DATA_DIR',
   rootKeyFile: 'HEARTHLOCK_ROOT_KEY_FILE',
   databaseUrl: 'HEARTHLOCK_DATABASE_URL',
@@ -170,7 +178,14 @@ export function readConfig(
   if (publicUrl?.startsWith('http:') && !isLoopback(new URL(publicUrl).hostname)) {
     refuse('HEARTHLOCK_PUBLIC_URL must begin with https:// unless it names this machine only (loopback).')
   }
+  const role = values.HEARTHLOCK_ROLE ?? 'all'
+  if (role !== 'all' && !values.HEARTHLOCK_DATABASE_URL) {
+    refuse(
+      'Separate processes need a database that they share. Set HEARTHLOCK_DATABASE_URL, or leave HEARTHLOCK_ROLE at all.',
+    )
+  }
   return deepFreeze({
+    role,
     dataDir: resolve(values.HEARTHLOCK_DATA_DIR ?? defaultDataDir(env, machine)),
     rootKeyFile: resolve(values.HEARTHLOCK_ROOT_KEY_FILE ?? defaultRootKeyFile(env, machine)),
     databaseUrl: values.HEARTHLOCK_DATABASE_URL ? new Secret(values.HEARTHLOCK_DATABASE_URL) : undefined,

@@ -1,8 +1,9 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Api, createApi } from '../api/index.ts'
+import { createApi, createOps } from '../api/index.ts'
 import {
   AppError,
+  createBus,
   createLog,
   type Database,
   type DatabaseOptions,
@@ -43,9 +44,11 @@ const migrations = [
 ]
 
 export interface RunningServer {
-  url: string
+  /** Absent without the API. */
+  url: string | undefined
   opsUrl: string | undefined
-  mqttPort: number
+  /** Absent without the gateway. */
+  mqttPort: number | undefined
   plainMqttPort: number | undefined
   rootKeyCreated: boolean
   /** Present until the first operator has enrolled: a one-use code, good for an hour. */
@@ -89,6 +92,9 @@ async function startRooms(
 ): Promise<Omit<RunningServer, 'close'>> {
   const clock = systemClock
   const { provider, database } = await openStores(config, log, onProgress, closers)
+  const bus = createBus({ database, log })
+  await bus.start()
+  closers.push(() => bus.close())
   const keys = createKeys({ provider, database, clock, log })
   await keys.start()
   closers.push(() => keys.close())
@@ -106,6 +112,7 @@ async function startRooms(
     keys,
     clock,
     log,
+    bus,
     isOnline: (id) => gateway?.isOnline(id) ?? false,
   })
   // A reader that is behind takes larger steps: live state then costs less a record.
@@ -130,77 +137,102 @@ async function startRooms(
   await home.start()
   closers.push(() => home.close())
 
-  const resends = keys.purpose('gateway.resend')
-  const tlsIdentity = await registry.serverIdentity([...config.mqtt.hostnames])
-  const mqtt = createGateway({
-    registry,
-    stream,
-    database,
-    clock,
-    log,
-    tls: {
-      host: config.mqtt.host,
-      port: config.mqtt.port,
-      certificatePem: tlsIdentity.certificatePem,
-      privateKeyPem: tlsIdentity.privateKeyPem,
-      authorityPem: registry.authorityCertificate(),
-    },
-    resendSecret: resends.deriveSecret('message-key'),
-    // What was on its way while the root key was replaced.
-    formerResendSecrets: resends.deriveSecrets('message-key').slice(1),
-    ...(config.mqtt.plain ? { plain: config.mqtt.plain } : {}),
-    onDeviceReady: (deviceId, tenureId) => home.deviceReady(deviceId, tenureId),
-    onCommandDelivered: (commandId, deviceId, tenureId) =>
-      home.commandDelivered(commandId, deviceId, tenureId),
-  })
-  gateway = mqtt
-  onProgress('opening the MQTT listener')
+  if (config.role !== 'api') {
+    gateway = await openGateway()
+    onProgress('opening the MQTT listener')
+  }
   // A start that fails half-way has things to close, too.
-  closers.push(() => mqtt.close())
-  const ports = await opened(mqtt.start(), 'HEARTHLOCK_MQTT_PORT (and HEARTHLOCK_MQTT_PLAIN_PORT)')
+  closers.push(() => gateway?.close())
+  const ports = await opened(gateway?.start(), 'HEARTHLOCK_MQTT_PORT (and HEARTHLOCK_MQTT_PLAIN_PORT)')
 
-  onProgress('opening the HTTP API')
-  const api: Api = createApi({
-    identity,
-    vault,
-    mail,
-    registry,
-    home,
-    log,
-    clock,
-    listen: config.http,
-    ops: config.ops,
-    publicUrl: config.http.publicUrl,
-    trustedProxies: [...config.http.trustedProxies],
-    ready: () => answers(database),
-    stats: () => ({
-      ...registry.stats(),
-      ...stream.stats(),
-      ...home.stats(),
-      ...mqtt.stats(),
-      ...identity.stats(),
-      ...mail.stats(),
-    }),
+  const ready = async () => bus.lease.holds() && (await answers(database))
+  const stats = () => ({
+    ...bus.stats(),
+    ...registry.stats(),
+    ...stream.stats(),
+    ...home.stats(),
+    ...gateway?.stats(),
+    ...identity.stats(),
+    ...mail.stats(),
   })
-  closers.push(() => api.close())
-  const doors = await opened(api.start(), 'HEARTHLOCK_HTTP_PORT (and HEARTHLOCK_OPS_PORT)')
-  url ||= doors.url
+  const doors = config.role === 'gateway' ? await openOps() : await openApi()
+  url ||= doors.url ?? ''
   await identity.start()
   closers.push(() => identity.close())
 
   return {
-    url,
+    url: doors.url && url,
     opsUrl: doors.opsUrl,
-    mqttPort: ports.tlsPort ?? 0,
-    plainMqttPort: ports.plainPort,
+    mqttPort: ports?.tlsPort,
+    plainMqttPort: ports?.plainPort,
     rootKeyCreated: provider.created,
-    operatorEnrolment: await identity.operatorEnrolment(),
+    operatorEnrolment: doors.url ? await identity.operatorEnrolment() : undefined,
     authorityPem: registry.authorityCertificate(),
+  }
+
+  async function openGateway(): Promise<Gateway> {
+    const resends = keys.purpose('gateway.resend')
+    const tlsIdentity = await registry.serverIdentity([...config.mqtt.hostnames])
+    return createGateway({
+      registry,
+      stream,
+      database,
+      bus,
+      clock,
+      log,
+      tls: {
+        host: config.mqtt.host,
+        port: config.mqtt.port,
+        certificatePem: tlsIdentity.certificatePem,
+        privateKeyPem: tlsIdentity.privateKeyPem,
+        authorityPem: registry.authorityCertificate(),
+      },
+      resendSecret: resends.deriveSecret('message-key'),
+      // What was on its way while the root key was replaced.
+      formerResendSecrets: resends.deriveSecrets('message-key').slice(1),
+      ...(config.mqtt.plain ? { plain: config.mqtt.plain } : {}),
+      onDeviceReady: (deviceId, tenureId) => home.deviceReady(deviceId, tenureId),
+      onCommandDelivered: (commandId, deviceId, tenureId) =>
+        home.commandDelivered(commandId, deviceId, tenureId),
+    })
+  }
+
+  async function openApi(): Promise<Doors> {
+    onProgress('opening the HTTP API')
+    const api = createApi({
+      identity,
+      vault,
+      mail,
+      registry,
+      home,
+      log,
+      clock,
+      lease: bus.lease,
+      listen: config.http,
+      ops: config.ops,
+      publicUrl: config.http.publicUrl,
+      trustedProxies: [...config.http.trustedProxies],
+      ready,
+      stats,
+    })
+    closers.push(() => api.close())
+    return opened(api.start(), 'HEARTHLOCK_HTTP_PORT (and HEARTHLOCK_OPS_PORT)')
+  }
+
+  async function openOps(): Promise<Doors> {
+    const ops = createOps({ log, listen: config.ops, ready, stats })
+    closers.push(() => ops.close())
+    return opened(ops.start(), 'HEARTHLOCK_OPS_PORT')
   }
 }
 
+interface Doors {
+  url?: string | undefined
+  opsUrl?: string | undefined
+}
+
 /** Rooms know no configuration keys: what to change is added here. */
-async function opened<T>(starting: Promise<T>, keys: string): Promise<T> {
+async function opened<T>(starting: T | Promise<T>, keys: string): Promise<T> {
   try {
     return await starting
   } catch (cause) {
@@ -216,7 +248,8 @@ async function openStores(
   onProgress: (what: string) => void,
   closers: Closer[],
 ): Promise<{ provider: KeyProvider; database: Database }> {
-  closers.push(await lockDataDirectory(config.dataDir))
+  // With a database of the operator's own nothing is kept there, and several processes may share this machine.
+  if (!config.databaseUrl) closers.push(await lockDataDirectory(config.dataDir))
   onProgress('reading the root key')
   const provider = await openKeyFile({
     path: config.rootKeyFile,

@@ -1,13 +1,15 @@
-import type { Log } from '../core/index.ts'
+import type { DeviceId, Log } from '../core/index.ts'
 import type { AccessChange, TenureChange } from './face.ts'
 
 /** The one place where the room tells others, after a commit, what has changed. */
 export interface Changes {
   tenure(change: TenureChange): void
   access(change: AccessChange): void
-  /** Both return the way to stop listening. */
-  onTenure(listener: (change: TenureChange) => void): () => void
+  /** Both return the way to stop listening. `concerned`: devices that the listener must miss nothing of. */
+  onTenure(listener: (change: TenureChange) => void, concerned?: () => DeviceId[]): () => void
   onAccess(listener: (change: AccessChange) => void): () => void
+  /** All devices that some listener is concerned with now. */
+  concerned(): DeviceId[]
 }
 
 export function createChanges({ log }: { log: Log }): Changes {
@@ -17,11 +19,21 @@ export function createChanges({ log }: { log: Log }): Changes {
   const access = announcer<AccessChange>((error, { householdId }) =>
     log.error('a listener to access changes failed', { error, householdId }),
   )
+  const concerns = new Set<() => DeviceId[]>()
   return {
     tenure: tenure.announce,
     access: access.announce,
-    onTenure: tenure.listen,
+    onTenure(listener, concerned = () => []) {
+      const own = () => concerned()
+      concerns.add(own)
+      const stop = tenure.listen(listener)
+      return () => {
+        concerns.delete(own)
+        stop()
+      }
+    },
     onAccess: access.listen,
+    concerned: () => [...new Set([...concerns].flatMap((concerned) => concerned()))],
   }
 }
 

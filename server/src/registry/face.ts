@@ -188,8 +188,12 @@ export interface Registry {
   device(accountId: AccountId, deviceId: DeviceId, act?: Act): Promise<HeldDevice>
   renameDevice(accountId: AccountId, deviceId: DeviceId, nickname: Personal): Promise<void>
   currentTenure(deviceId: DeviceId): Promise<Tenure | undefined>
-  /** Called after the commit. Returns the way to stop listening. */
-  onTenureChange(listener: (change: TenureChange) => void): () => void
+  /**
+   * Called after the commit, also for what another process did; sometimes again without news. Returns the way to stop
+   * listening.
+   * @param concerned devices of which nothing may be missed: told of again when this process did not hear for a while
+   */
+  onTenureChange(listener: (change: TenureChange) => void, concerned?: () => DeviceId[]): () => void
   /** The same for members, guests and grants. */
   onAccessChange(listener: (change: AccessChange) => void): () => void
   /**

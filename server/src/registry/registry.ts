@@ -1,9 +1,10 @@
-import type { Clock, Database, DeviceId, Log } from '../core/index.ts'
+import type { Bus, Clock, Database, DeviceId, Log } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import { createAuthority } from './authority.ts'
 import { createChanges } from './changes.ts'
 import { createDeviceAuthentication } from './device-authentication.ts'
 import type { Registry } from './face.ts'
+import { createHints } from './hints.ts'
 import type { Notify } from './household-event.ts'
 import { createHouseholdLog } from './household-log.ts'
 import { createHouseholds } from './households.ts'
@@ -19,7 +20,9 @@ export interface RegistryOptions {
   clock: Clock
   log: Log
   /** A claim needs the device in hand and switched on. */
-  isOnline: (deviceId: DeviceId) => boolean
+  isOnline: (deviceId: DeviceId) => boolean | Promise<boolean>
+  /** Brings what other processes on the same database do; without it there must be none. */
+  bus?: Pick<Bus, 'subscribe' | 'onGap'> | undefined
   /** Has people told what happened in their households; nobody is told without it. */
   notify?: Notify | undefined
 }
@@ -31,6 +34,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   const provision = createProvisioning({ database, keys, clock, models, authority })
   const authentication = createDeviceAuthentication({ database, keys, clock, models })
   const changes = createChanges({ log })
+  const hints = options.bus && createHints({ database, bus: options.bus, changes })
   const memberships = createMemberships({ database, keys, clock })
   const householdLog = createHouseholdLog({
     database,
@@ -52,8 +56,13 @@ export function createRegistry(options: RegistryOptions): Registry {
   })
 
   return {
-    start: authority.start,
-    close: async () => {},
+    async start() {
+      hints?.start()
+      await authority.start()
+    },
+    async close() {
+      hints?.close()
+    },
 
     addModel: models.add,
     model: models.get,

@@ -39,7 +39,7 @@ export interface TenuresOptions {
   memberships: Memberships
   householdLog: HouseholdLog
   changes: Changes
-  isOnline: (deviceId: DeviceId) => boolean
+  isOnline: (deviceId: DeviceId) => boolean | Promise<boolean>
 }
 
 /** What a decision to allow rested on. */
@@ -115,7 +115,7 @@ export function createTenures(options: TenuresOptions): Tenures {
       .executeTakeFirst()
     // The unique index tenure_current would refuse as well; here, before a key is made for nothing.
     if (current) throw refused()
-    if (!isOnline(device.device_id)) throw refused()
+    if (!(await isOnline(device.device_id))) throw refused()
 
     const { count } = await tables
       .selectFrom('registry.tenure')

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { type AccountId, type DeviceId, newId, Personal, silentLog } from '../../src/core/index.ts'
+import { type AccountId, type Bus, type DeviceId, newId, Personal, silentLog } from '../../src/core/index.ts'
 import { createKeys, keysMigrations, memoryKeyProvider } from '../../src/keys/index.ts'
 import {
   createRegistry,
@@ -29,10 +29,10 @@ export async function createWorld() {
   const isOnline = (id: DeviceId) => online.has(id)
 
   /** As another process on the same database and root key would. */
-  async function anotherRegistry(): Promise<Registry> {
+  async function anotherRegistry(bus?: Bus): Promise<Registry> {
     const keys = createKeys({ provider, database, clock, log: silentLog })
     await keys.start()
-    return createRegistry({ database, keys, clock, log: silentLog, isOnline })
+    return createRegistry({ database, keys, clock, log: silentLog, isOnline, bus })
   }
 
   const registry = await anotherRegistry()
