@@ -7,6 +7,7 @@ import { dpopAlgorithms } from '../identity/index.ts'
 /** The one place where codes meet HTTP. docs/errors.md shows the same table to people. */
 export const statusOfCode: Record<ErrorCode, number> = {
   claim_refused: 422,
+  code_refused: 422,
   command_refused: 422,
   conflict: 409,
   database_newer: 503,

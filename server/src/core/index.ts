@@ -9,6 +9,7 @@ export {
   type DeviceId,
   type GrantId,
   type HouseholdId,
+  type InvitationId,
   idFromBytes,
   idToBytes,
   isId,
@@ -18,6 +19,7 @@ export {
   newId,
   newOrderedId,
   type RecordId,
+  type SupportRequestId,
   type TenureId,
 } from './ids.ts'
 export { endlessLease, type Lease, type LeaseClock } from './lease.ts'

@@ -11,6 +11,7 @@ import type {
 } from '../core/index.ts'
 import type { Act, MemberRole } from './acts.ts'
 import type { LogPage } from './household-event.ts'
+import type { People } from './people-face.ts'
 
 /** A kind of product, as its maker describes it. Names of device types, clusters and commands are Matter's. */
 export interface ModelDefinition {
@@ -139,7 +140,7 @@ export interface AccessChange {
   householdId: HouseholdId
 }
 
-export interface Registry {
+export interface Registry extends People {
   /** Makes or opens the device authority. */
   start(): Promise<void>
   close(): Promise<void>

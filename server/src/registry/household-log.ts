@@ -11,6 +11,7 @@ import {
 import { type Keys, place } from '../keys/index.ts'
 import { type HouseholdEvent, isTold, type LogEntry, type LogPage, type Notify } from './household-event.ts'
 import type { Memberships } from './memberships.ts'
+import { paddedJson, parseJson } from './padded-json.ts'
 import { mayActInHousehold } from './standing.ts'
 import type { RegistryTables } from './tables.ts'
 
@@ -31,8 +32,6 @@ export interface HouseholdLog {
 const MAX_PAGE = 200
 /** Older entries go: a member who changes things for ever fills no disk. */
 const MAX_ENTRIES = 10_000
-/** Entries in one length, whatever they say: "removed" and "joined" must not be told apart in a copy. */
-const STEP_BYTES = 512
 
 const entryPlace = (householdId: HouseholdId, seq: number) =>
   place('registry.household_log', householdId, String(seq))
@@ -72,11 +71,11 @@ export function createHouseholdLog(d: {
     async append(tx, householdId, event) {
       const { seq, keyId } = await nextPlace(tx, householdId)
       const key = await d.keys.open(keyId, tx)
-      const text = JSON.stringify({ atMs: d.clock.nowMs(), event })
+      const sealed = key.seal(entryPlace(householdId, seq), paddedJson({ atMs: d.clock.nowMs(), event }))
       const tables = tx.withTables<RegistryTables>()
       await tables
         .insertInto('registry.household_log')
-        .values({ household_id: householdId, seq, sealed: key.seal(entryPlace(householdId, seq), pad(text)) })
+        .values({ household_id: householdId, seq, sealed })
         .execute()
       await tables
         .deleteFrom('registry.household_log')
@@ -105,15 +104,9 @@ export function createHouseholdLog(d: {
       const rows = await query.execute()
       const key = await d.keys.open(member.householdKeyId)
       const entries = rows.slice(0, limit).map(({ seq, sealed }): LogEntry => {
-        const plain = key.unseal(entryPlace(householdId, seq), sealed).toString('utf8')
-        return { seq, ...(JSON.parse(plain) as Omit<LogEntry, 'seq'>) }
+        return { seq, ...parseJson<Omit<LogEntry, 'seq'>>(key.unseal(entryPlace(householdId, seq), sealed)) }
       })
       return rows.length > limit ? { entries, next: entries.at(-1)?.seq } : { entries }
     },
   }
-}
-
-function pad(text: string): string {
-  const missing = STEP_BYTES - (Buffer.byteLength(text) % STEP_BYTES)
-  return text + ' '.repeat(missing % STEP_BYTES)
 }

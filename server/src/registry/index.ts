@@ -22,7 +22,18 @@ export type {
   Tenure,
   TenureChange,
 } from './face.ts'
+export type { GuestSchedule, GuestWindow, Weekday } from './guest-schedule.ts'
 export type { HouseholdEvent, LogEntry, LogPage, Notify, RegistryNotice } from './household-event.ts'
+export type {
+  DeviceGrant,
+  GrantedAct,
+  GuestTerms,
+  Invitation,
+  Member,
+  NewRole,
+  People,
+  SupportAccess,
+} from './people-face.ts'
 export { createRegistry, type RegistryOptions } from './registry.ts'
 
 export const registryMigrations: Migrations = {

@@ -2,6 +2,7 @@ import type { AccountId, Clock, Database, HouseholdId, KeyId, Tx } from '../core
 import { type Keys, place } from '../keys/index.ts'
 import type { MemberRole } from './acts.ts'
 import type { GuestSchedule } from './guest-schedule.ts'
+import { parseJson } from './padded-json.ts'
 import type { RegistryTables } from './tables.ts'
 
 /** What an account is in a household at one moment. All is absent for a stranger, and for a household that is not. */
@@ -49,10 +50,8 @@ export function createMemberships(d: { database: Database; keys: Keys; clock: Cl
         .executeTakeFirst()
       const schedule =
         row?.terms &&
-        JSON.parse(
-          (await d.keys.open(row.key_id, tx))
-            .unseal(schedulePlace(householdId, accountId), row.terms)
-            .toString('utf8'),
+        parseJson<GuestSchedule>(
+          (await d.keys.open(row.key_id, tx)).unseal(schedulePlace(householdId, accountId), row.terms),
         )
       return {
         role: row?.role,

@@ -1,5 +1,6 @@
 import type { Bus, Clock, Database, DeviceId, Log } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
+import { createAccessGrants } from './access-grants.ts'
 import { createAuthority } from './authority.ts'
 import { createChanges } from './changes.ts'
 import { createDeviceAuthentication } from './device-authentication.ts'
@@ -8,10 +9,13 @@ import { createHints } from './hints.ts'
 import type { Notify } from './household-event.ts'
 import { createHouseholdLog } from './household-log.ts'
 import { createHouseholds } from './households.ts'
+import { createInvitations } from './invitations.ts'
 import { createMatterLibrary } from './matter-library.ts'
+import { createMembers } from './members.ts'
 import { createMemberships } from './memberships.ts'
 import { createModels } from './models.ts'
 import { createProvisioning } from './provisioning.ts'
+import { createSupport } from './support-access.ts'
 import { createTenures } from './tenures.ts'
 
 export interface RegistryOptions {
@@ -44,6 +48,11 @@ export function createRegistry(options: RegistryOptions): Registry {
     notify: options.notify ?? (async () => {}),
   })
   const households = createHouseholds({ database, keys, clock, memberships, householdLog })
+  const grants = createAccessGrants({ database, keys })
+  const people = { database, keys, clock, memberships, grants, householdLog, changes }
+  const members = createMembers(people)
+  const invitations = createInvitations(people)
+  const support = createSupport(people)
   const tenures = createTenures({
     database,
     keys,
@@ -81,6 +90,10 @@ export function createRegistry(options: RegistryOptions): Registry {
     households: households.all,
     household: households.get,
     householdLog: householdLog.read,
+
+    ...members,
+    ...invitations,
+    ...support,
 
     claim: tenures.claim,
     devices: tenures.devices,

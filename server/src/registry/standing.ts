@@ -67,6 +67,18 @@ export function maySeeHousehold(
   return byRole(member.role, 'view')
 }
 
+type HouseholdStanding = Parameters<typeof mayActInHousehold>[0]
+
+/** Adults let guests in and out; everybody else comes, goes and changes by an owner. */
+export function mayRuleOver(member: HouseholdStanding, roles: readonly MemberRole[], atMs: number): boolean {
+  const guestsOnly = roles.every((role) => role === 'guest')
+  return mayActInHousehold(member, guestsOnly ? 'configure' : 'manage', atMs)
+}
+
+export function mayInvite(member: HouseholdStanding, as: 'adult' | 'guest', atMs: number): boolean {
+  return mayRuleOver(member, [as], atMs)
+}
+
 function byRole(role: MemberRole | undefined, act: Act): boolean {
   return role !== undefined && Object.hasOwn(BY_ROLE, role) && BY_ROLE[role].includes(act)
 }

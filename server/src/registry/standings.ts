@@ -14,6 +14,7 @@ import type { MemberRole, Model } from './face.ts'
 import type { GuestSchedule } from './guest-schedule.ts'
 import { schedulePlace } from './memberships.ts'
 import type { Models } from './models.ts'
+import { parseJson } from './padded-json.ts'
 import type { AccessGrant, Standing } from './standing.ts'
 import type { RegistryTables } from './tables.ts'
 import { TENURE_COLUMNS } from './tenure-row.ts'
@@ -79,13 +80,15 @@ export function createStandings(d: {
   async function scheduleOf(row: StandingRow): Promise<GuestSchedule | undefined> {
     if (!row.schedule) return undefined
     const key = await d.keys.open(row.household_key_id)
-    return json(key.unseal(schedulePlace(row.household_id, row.account_id), row.schedule))
+    return parseJson(key.unseal(schedulePlace(row.household_id, row.account_id), row.schedule))
   }
 
   async function grantOf(row: StandingRow): Promise<AccessGrant | undefined> {
     if (!row.grant_id || !row.grantee || !row.grant_terms || row.ended_hour) return undefined
     const key = await d.keys.open(row.key_id)
-    const terms: Omit<AccessGrant, 'grantee'> = json(key.unseal(grantPlace(row.grant_id), row.grant_terms))
+    const terms: Omit<AccessGrant, 'grantee'> = parseJson(
+      key.unseal(grantPlace(row.grant_id), row.grant_terms),
+    )
     return { grantee: row.grantee, ...terms }
   }
 
@@ -106,8 +109,4 @@ export function createStandings(d: {
       }
     },
   }
-}
-
-function json<T>(plain: Buffer): T {
-  return JSON.parse(plain.toString('utf8')) as T
 }

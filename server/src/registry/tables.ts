@@ -1,6 +1,17 @@
 import type { ColumnType } from 'kysely'
-import type { AccountId, DeviceId, GrantId, HouseholdId, KeyId, ModelId, TenureId } from '../core/index.ts'
-import type { MemberRole, ModelDefinition } from './face.ts'
+import type {
+  AccountId,
+  DeviceId,
+  GrantId,
+  HouseholdId,
+  InvitationId,
+  KeyId,
+  ModelId,
+  SupportRequestId,
+  TenureId,
+} from '../core/index.ts'
+import type { Act, MemberRole } from './acts.ts'
+import type { ModelDefinition } from './face.ts'
 import type { AccessGrant } from './standing.ts'
 
 // A type, not an interface: Kysely wants an index signature.
@@ -48,6 +59,24 @@ export type RegistryTables = {
     grantee: AccessGrant['grantee']
     /** Sealed: acts and end. */
     terms: Buffer
+  }
+  'registry.access_use': { grant_id: GrantId; act: Act; used_on: string }
+  'registry.invitation': {
+    invitation_id: InvitationId
+    household_id: HouseholdId
+    inviter: AccountId
+    code_digest: Buffer
+    /** Sealed: role, guest's terms, exact end. */
+    terms: Buffer
+    expires_hour: Date
+  }
+  'registry.support_request': {
+    request_id: SupportRequestId
+    operator: AccountId
+    code_digest: Buffer
+    /** Sealed: exact end. */
+    terms: Buffer
+    expires_hour: Date
   }
   'registry.hold': { account_id: AccountId; until_hour: Date }
   'registry.tenure': {

@@ -20,6 +20,7 @@ import type { Models } from './models.ts'
 import { checkName, padName, unpadName } from './names.ts'
 import { mayAct, mayActInHousehold, type Standing } from './standing.ts'
 import { createStandings } from './standings.ts'
+import { createSupportUses } from './support-use.ts'
 import type { RegistryTables } from './tables.ts'
 import { TENURE_COLUMNS, toTenure } from './tenure-row.ts'
 
@@ -57,6 +58,7 @@ export function createTenures(options: TenuresOptions): Tenures {
   const queries = () => database.queries.withTables<RegistryTables>()
 
   const standings = createStandings({ database, keys, clock, models })
+  const supportUsed = createSupportUses({ database, clock, householdLog })
 
   /** Current tenures with which the account has anything to do. */
   const held = (accountId: AccountId) => standings.of(accountId).where('tenure.ended_hour', 'is', null)
@@ -65,7 +67,12 @@ export function createTenures(options: TenuresOptions): Tenures {
   /** The row's device, when the account may do this on it now. */
   async function allowed(row: HeldRow, act: Act): Promise<Allowed | undefined> {
     const { standing, model } = await standings.open(row)
-    return mayAct(standing, act, clock.nowMs()) ? { standing, model } : undefined
+    if (!mayAct(standing, act, clock.nowMs())) return undefined
+    const { grant_id: grantId, account_id: operator, household_id: householdId, device_id: deviceId } = row
+    if (standing.role === undefined && grantId) {
+      await supportUsed({ grantId, operator, householdId, deviceId, act })
+    }
+    return { standing, model }
   }
 
   async function open(row: HeldRow, { standing, model }: Allowed): Promise<HeldDevice> {
@@ -228,6 +235,12 @@ export function createTenures(options: TenuresOptions): Tenures {
     },
 
     async holdBack(tx, accountId, untilMs) {
+      // Whoever had the account before its recovery may have let somebody in.
+      await tx
+        .withTables<RegistryTables>()
+        .deleteFrom('registry.invitation')
+        .where('inviter', '=', accountId)
+        .execute()
       const until_hour = new Date(Math.ceil(untilMs / HOUR_MS) * HOUR_MS)
       await tx
         .withTables<RegistryTables>()
