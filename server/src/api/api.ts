@@ -23,6 +23,7 @@ import { documentRoutes } from './openapi.ts'
 import { operatorRoutes } from './operators.ts'
 import { createMetrics, isLoopback, opsRoutes } from './ops.ts'
 import { outboxRoutes } from './outbox.ts'
+import { passkeyRoutes } from './passkeys.ts'
 import { provisioningRoutes } from './provisioning.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { createServer, listen } from './server.ts'
@@ -120,6 +121,7 @@ export function createApi(options: ApiOptions): Api {
     oauthRoutes(parts)
     signUpRoutes(parts)
     meRoutes(parts)
+    passkeyRoutes(parts)
     householdRoutes(parts)
     householdLogRoutes(parts)
     liveRoutes(parts)

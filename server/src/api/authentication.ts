@@ -1,5 +1,5 @@
 import type { FastifyRequest, onRequestAsyncHookHandler, preHandlerAsyncHookHandler } from 'fastify'
-import { AppError } from '../core/index.ts'
+import { AppError, type Clock } from '../core/index.ts'
 import type { Identity, Principal } from '../identity/index.ts'
 import { principalOf, setPrincipal } from './principal.ts'
 import type { RateLimits } from './rate-limits.ts'
@@ -48,6 +48,17 @@ export function createAuthenticate(o: {
 export function role(needed: Principal['roles'][number]): preHandlerAsyncHookHandler {
   return async (request) => {
     if (!principalOf(request).roles.includes(needed)) throw new AppError('not_found')
+  }
+}
+
+/** What changes who can come in asks for a sign-in of the last ten minutes: a phone left lying open is not enough. */
+const FRESH_SECONDS = 10 * 60
+
+/** Stands behind authentication. @throws AppError fresh_sign_in_needed */
+export function freshSignIn(clock: Clock): preHandlerAsyncHookHandler {
+  return async (request) => {
+    const ageMs = clock.nowMs() - principalOf(request).signedInAtMs
+    if (ageMs > FRESH_SECONDS * 1000) throw new AppError('fresh_sign_in_needed')
   }
 }
 

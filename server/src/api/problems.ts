@@ -11,6 +11,7 @@ export const statusOfCode: Record<ErrorCode, number> = {
   command_refused: 422,
   conflict: 409,
   database_newer: 503,
+  fresh_sign_in_needed: 403,
   idempotency_mismatch: 422,
   integrity_failed: 500,
   internal: 500,

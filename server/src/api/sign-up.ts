@@ -1,7 +1,8 @@
 import Type from 'typebox'
 import { Personal, Secret } from '../core/index.ts'
 import type { RouteParts } from './app.ts'
-import { Empty, HumanText, strict } from './shapes.ts'
+import { PasskeyLinkShape, showLink } from './passkeys.ts'
+import { HumanText, strict } from './shapes.ts'
 
 export const Email = Type.String({ minLength: 3, maxLength: 254 })
 export const Password = Type.String({ minLength: 10, maxLength: 256, description: 'Ten characters or more.' })
@@ -16,17 +17,20 @@ export function signUpRoutes({ app, limit, identity }: RouteParts): void {
       schema: {
         summary: 'Ask for a customer account',
         tags: ['account'],
-        body: strict({ email: Email, name: Name, password: Password }),
-        response: { 202: Empty },
+        description:
+          'Without a password the answer holds a link, good for ten minutes and one use: the account comes into being ' +
+          'with the passkey that is made there.',
+        body: strict({ email: Email, name: Name, password: Type.Optional(Password) }),
+        response: { 202: strict({ passkey: Type.Optional(PasskeyLinkShape) }) },
       },
     },
     async ({ body, ip }, reply) => {
-      await identity.signUp({
-        email: new Personal(body.email),
-        name: new Personal(body.name),
-        password: new Secret(body.password),
-        remoteAddress: ip,
-      })
+      const person = { email: new Personal(body.email), name: new Personal(body.name), remoteAddress: ip }
+      if (body.password === undefined) {
+        const link = await identity.signUpWithPasskey(person)
+        return reply.code(202).send({ passkey: showLink(link) })
+      }
+      await identity.signUp({ ...person, password: new Secret(body.password) })
       return reply.code(202).send({})
     },
   )

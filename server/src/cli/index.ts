@@ -8,6 +8,7 @@ import { addDeviceTokenCommand } from './device-token.ts'
 import { addHomeCommands } from './homes.ts'
 import { addOperatorCommands } from './operators.ts'
 import { addOutboxCommands } from './outbox.ts'
+import { addPasskeyCommands } from './passkeys.ts'
 import { addPeopleCommands } from './people.ts'
 import { addSimulateCommand } from './simulate.ts'
 import { addStartCommand } from './start.ts'
@@ -54,6 +55,7 @@ function buildProgram(context: CliContext): Command {
     .showHelpAfterError('(add --help to see how it is used)')
   addStartCommand(program, context)
   addPeopleCommands(program, context)
+  addPasskeyCommands(program, context)
   addHomeCommands(program, context)
   addControlCommands(program, context)
   addWatchCommands(program, context)

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { Personal } from '../core/index.ts'
 import type { CliContext } from './context.ts'
+import { printLink } from './passkeys.ts'
 import { askSecret, print } from './terminal.ts'
 
 const clients = { customer: 'hearthlock-cli', operator: 'hearthlock-operator-cli' } as const
@@ -13,7 +14,14 @@ export function addPeopleCommands(program: Command, context: CliContext): void {
     .description('make a customer account; the password is asked for, or read from a pipe')
     .requiredOption('--email <address>', 'your e-mail address')
     .requiredOption('--name <name>', 'your name')
-    .action(async ({ email, name }: { email: string; name: string }) => {
+    .option('--passkey', 'with a passkey and no password')
+    .action(async ({ email, name, passkey }: { email: string; name: string; passkey?: true }) => {
+      if (passkey) {
+        const person = { email: new Personal(email), name: new Personal(name) }
+        printLink(terminal, await context.as('customer').signUpWithPasskey(person))
+        print(terminal, 'If the address was not in use, the account is there as soon as the passkey is made.')
+        return
+      }
       const password = await askSecret(terminal, 'Password: ')
       await context.as('customer').signUp({ email: new Personal(email), name: new Personal(name), password })
       print(

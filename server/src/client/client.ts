@@ -1,10 +1,11 @@
-import { type Clock, type Personal, type Secret, systemClock } from '../core/index.ts'
+import { type Clock, type Personal, Secret, systemClock } from '../core/index.ts'
 import { errorOf, isClientError, unexpected } from './client-error.ts'
 import { send } from './http.ts'
 import { type LiveOptions, type LiveUpdate, watchLive } from './live.ts'
 import { createSession } from './session.ts'
 import type { SessionStore } from './session-store.ts'
 import { type SignInRequest, signIn } from './sign-in.ts'
+import { type CeremonyOptions, createSoftwarePasskey, type SoftwarePasskey } from './software-passkey.ts'
 
 export interface ClientOptions {
   /** Scheme, host and port of the server, no path. */
@@ -21,10 +22,19 @@ export interface RequestOptions {
   signedIn?: boolean | undefined
 }
 
+/** Where a browser, or this program, makes a passkey: one use, ten minutes. */
+export interface PasskeyLink {
+  url: Secret
+}
+
 /** Hearthlock's public HTTP API, for one account. All methods throw ClientError. */
 export interface Client {
   /** The answer does not tell whether the address had an account already. */
   signUp(person: { email: Personal; name: Personal; password: Secret }): Promise<void>
+  /** Answers the link by which the passkey is made, and the account with it. */
+  signUpWithPasskey(person: { email: Personal; name: Personal }): Promise<PasskeyLink>
+  /** Makes a passkey here, by a link; nothing but this program has its private key. */
+  makePasskey(link: PasskeyLink, name?: Personal): Promise<SoftwarePasskey>
   enrolOperator(person: { code: Secret; email: Personal; name: Personal; password: Secret }): Promise<void>
   signIn(request: SignInRequest): Promise<void>
   /** Forgets the session here in any case; throws when the server could not be told. */
@@ -89,6 +99,20 @@ export function createClient({ baseUrl: given, store, clock = systemClock }: Cli
       const body = { email: email.reveal(), name: name.reveal(), password: password.reveal() }
       await read(await publicly('POST', '/v1/sign-up', { body }))
     },
+    async signUpWithPasskey({ email, name }) {
+      const body = { email: email.reveal(), name: name.reveal() }
+      return linkOf(await read(await publicly('POST', '/v1/sign-up', { body })))
+    },
+    async makePasskey({ url }, name) {
+      const link = new URL(url.reveal())
+      if (link.origin !== baseUrl) throw unexpected('a link elsewhere')
+      const ticket = link.hash.slice(1)
+      const options = await read(await publicly('POST', `${link.pathname}/options`, { body: { ticket } }))
+      const made = createSoftwarePasskey(options as CeremonyOptions, baseUrl)
+      const body = { ticket, passkey: made.response, ...(name && { name: name.reveal() }) }
+      await read(await publicly('POST', link.pathname, { body }))
+      return made.passkey
+    },
     async enrolOperator({ code, email, name, password }) {
       const person = { email: email.reveal(), name: name.reveal(), password: password.reveal() }
       await read(await publicly('POST', '/v1/operators', { body: { code: code.reveal(), ...person } }))
@@ -124,6 +148,12 @@ export function createClient({ baseUrl: given, store, clock = systemClock }: Cli
       )
     },
   }
+}
+
+function linkOf(answer: unknown): PasskeyLink {
+  const { url } = (answer as { passkey?: { url?: unknown } }).passkey ?? {}
+  if (typeof url !== 'string') throw unexpected('passkey')
+  return { url: new Secret(url) }
 }
 
 function bodyOf({ body }: RequestOptions): { text: string | undefined; headers: Record<string, string> } {

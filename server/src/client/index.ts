@@ -1,4 +1,10 @@
-export { type Client, type ClientOptions, createClient, type RequestOptions } from './client.ts'
+export {
+  type Client,
+  type ClientOptions,
+  createClient,
+  type PasskeyLink,
+  type RequestOptions,
+} from './client.ts'
 export { ClientError, isClientError } from './client-error.ts'
 export type { LiveOptions, LiveUpdate } from './live.ts'
 export {
@@ -8,3 +14,4 @@ export {
   type StoredSession,
 } from './session-store.ts'
 export type { ClientId, SignInRequest } from './sign-in.ts'
+export type { SoftwarePasskey } from './software-passkey.ts'

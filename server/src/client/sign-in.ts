@@ -6,14 +6,14 @@ import { newProofKey } from './dpop.ts'
 import { send } from './http.ts'
 import { discover, requestTokens } from './oauth.ts'
 import type { StoredSession } from './session-store.ts'
+import { type CeremonyOptions, type SoftwarePasskey, useSoftwarePasskey } from './software-passkey.ts'
 
 export type ClientId = 'hearthlock-cli' | 'hearthlock-operator-cli'
 
-export interface SignInRequest {
-  clientId: ClientId
-  email: Personal
-  password: Secret
-}
+export type SignInRequest = { clientId: ClientId } & Proof
+
+/** By what a person proves who they are. */
+type Proof = { email: Personal; password: Secret } | { passkey: SoftwarePasskey }
 
 /** RFC 8252 section 7.3. Nothing listens there: this client is its own user agent and reads the redirect itself. */
 const REDIRECT_URI = 'http://127.0.0.1/callback'
@@ -22,7 +22,7 @@ const MAX_REDIRECTS = 6
 /** Authorization code with PKCE (RFC 7636), the code and the tokens bound to a new key (RFC 9449 section 10). */
 export async function signIn(
   { baseUrl, clock }: { baseUrl: string; clock: Clock },
-  { clientId, email, password }: SignInRequest,
+  { clientId, ...proof }: SignInRequest,
 ): Promise<StoredSession> {
   const endpoints = await discover(baseUrl)
   const key = await newProofKey(clock)
@@ -40,7 +40,7 @@ export async function signIn(
     state,
   }).toString()
 
-  const callback = await passInteraction(start, { baseUrl, email, password })
+  const callback = await passInteraction(start, baseUrl, proof)
   const answer = callback.searchParams
   // RFC 9207: the answer must be from the server that was asked; `state` ties it to this very request.
   if (answer.get('state') !== state) throw unexpected('state')
@@ -69,28 +69,41 @@ export async function signIn(
 }
 
 /** Goes where a browser would go, answers the form, and returns the redirect that ends the sign-in. */
-async function passInteraction(
-  start: URL,
-  { baseUrl, email, password }: { baseUrl: string; email: Personal; password: Secret },
-): Promise<URL> {
+async function passInteraction(start: URL, baseUrl: string, proof: Proof): Promise<URL> {
   const jar = createCookieJar()
   let url = start
   let answered = false
-  for (let step = 0; step < MAX_REDIRECTS; step += 1) {
+
+  async function ask(target: URL, body?: unknown): Promise<Response> {
     const headers: Record<string, string> = { accept: 'application/json' }
-    const cookie = jar.headerFor(url)
+    const cookie = jar.headerFor(target)
     if (cookie) headers.cookie = cookie
+    if (body !== undefined) {
+      Object.assign(headers, { origin: target.origin, 'content-type': 'application/json' })
+    }
+    const response = await send(target, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+    })
+    jar.take(response)
+    return response
+  }
+  async function answerForm(form: URL): Promise<Response> {
+    if (!('passkey' in proof)) {
+      return await ask(form, { email: proof.email.reveal(), password: proof.password.reveal() })
+    }
+    const options = await ask(new URL(`${form.pathname}/passkey`, form), {})
+    if (!options.ok) return options
+    const ceremony = (await options.json()) as CeremonyOptions
+    return await ask(form, { passkey: useSoftwarePasskey(proof.passkey, ceremony, form.origin) })
+  }
+
+  for (let step = 0; step < MAX_REDIRECTS; step += 1) {
     const isForm = url.pathname.startsWith('/oauth/interaction/')
     // The password goes once, and only to the server that was named.
     if (isForm && answered) throw unexpected('a second form')
-    const response = isForm
-      ? await send(url, {
-          method: 'POST',
-          headers: { ...headers, origin: url.origin, 'content-type': 'application/json' },
-          body: JSON.stringify({ email: email.reveal(), password: password.reveal() }),
-        })
-      : await send(url, { method: 'GET', headers })
-    jar.take(response)
+    const response = isForm ? await answerForm(url) : await ask(url)
     answered ||= isForm
     const next = await nextOf(response, url)
     if (next.href.startsWith(`${REDIRECT_URI}?`)) return next

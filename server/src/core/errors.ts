@@ -9,6 +9,7 @@ export const errorCatalogue = {
   code_refused: 'This code cannot be used. It may be mistyped, used already, or expired.',
   command_refused: 'The device does not take this command.',
   database_newer: 'The database was written by a newer version of Hearthlock.',
+  fresh_sign_in_needed: 'Sign in again first: this needs a sign-in of the last few minutes.',
   idempotency_mismatch: 'This idempotency key was used before with another request.',
   integrity_failed: 'A stored value did not open. It has not been shown.',
   internal: 'Something went wrong on our side. The number below finds it in the log.',

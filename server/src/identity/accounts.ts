@@ -9,7 +9,8 @@ export interface Account {
 }
 
 export interface StoredAccount extends Account {
-  sealedPassword: Buffer
+  /** Absent: this account has passkeys only. */
+  sealedPassword: Buffer | undefined
 }
 
 export interface Accounts {
@@ -26,7 +27,7 @@ export function createAccounts({ database }: { database: Database }): Accounts {
       await tx
         .withTables<IdentityTables>()
         .insertInto('identity.account')
-        .values({ account_id: accountId, kind, roles, sealed_password: sealedPassword })
+        .values({ account_id: accountId, kind, roles, sealed_password: sealedPassword ?? null })
         .execute()
     },
     async find(accountId) {
@@ -35,7 +36,14 @@ export function createAccounts({ database }: { database: Database }): Accounts {
         .selectAll()
         .where('account_id', '=', accountId)
         .executeTakeFirst()
-      return row && { accountId, kind: row.kind, roles: row.roles, sealedPassword: row.sealed_password }
+      return (
+        row && {
+          accountId,
+          kind: row.kind,
+          roles: row.roles,
+          sealedPassword: row.sealed_password ?? undefined,
+        }
+      )
     },
     async setPassword(accountId, sealedPassword) {
       await tables

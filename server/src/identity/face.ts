@@ -36,6 +36,33 @@ export interface ResourceRequest {
   dpop: string | string[] | undefined
 }
 
+/** A passkey, as its owner may see it. */
+export interface PasskeyView {
+  passkeyId: string
+  name: Personal
+  /** A password manager may copy it to the person's other devices. */
+  synced: boolean
+  addedAtMs: number
+  usedAtMs?: number
+}
+
+/** Where a browser makes a passkey. Whoever has the link can, once, until it ends: it is a secret. */
+export interface PasskeyLink {
+  url: Secret
+  expiresAtMs: number
+}
+
+/** The passkeys of one account. The caller asks for a fresh sign-in before what changes who can come in. */
+export interface PasskeyFace {
+  list(accountId: AccountId): Promise<PasskeyView[]>
+  /** A link that is good for ten minutes; a new one does not end the one before. */
+  add(accountId: AccountId): Promise<PasskeyLink>
+  /** @throws AppError not_found; invalid_request (the name) */
+  rename(accountId: AccountId, passkeyId: string, name: Personal): Promise<void>
+  /** @throws AppError not_found; conflict when it is the last way in */
+  remove(accountId: AccountId, passkeyId: string): Promise<void>
+}
+
 export interface NewPerson {
   email: Personal
   name: Personal
@@ -52,6 +79,9 @@ export interface Identity {
    * @throws AppError invalid_request (address or password), rate_limited, unavailable
    */
   signUp(person: NewPerson): Promise<void>
+  /** The same without a password: the account comes into being with its passkey. */
+  signUpWithPasskey(person: Omit<NewPerson, 'password'>): Promise<PasskeyLink>
+  readonly passkeys: PasskeyFace
   /** A one-use code, valid for an hour; a new one ends the one before. `undefined` when there is an operator. */
   operatorEnrolment(): Promise<Secret | undefined>
   /** @throws AppError sign_in_refused (the code), invalid_request, rate_limited, unavailable */

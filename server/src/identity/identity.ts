@@ -8,13 +8,19 @@ import { createEnrolment } from './enrolment.ts'
 import type { Identity, IdentityLimits, IdentityOptions } from './face.ts'
 import { createInteraction } from './interaction.ts'
 import { createOAuthHandler } from './oauth-http.ts'
+import { createOneUse, sweepOneUse } from './one-use.ts'
+import { createPasskeyDoor } from './passkey-http.ts'
+import { createPasskeyRegistration, type PasskeyRegistration, type Ticket } from './passkey-registration.ts'
+import { type Challenge, createPasskeySignIn } from './passkey-sign-in.ts'
+import { createPasskeys } from './passkeys.ts'
 import { createPasswords } from './passwords.ts'
 import { createProvider, signInOf } from './provider.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { createReplayCache } from './replay-cache.ts'
 import { createSignIn } from './sign-in.ts'
-import { createSignUp } from './sign-up.ts'
+import { createMakeCustomer, createSignUp } from './sign-up.ts'
 import { loadSigningKey } from './signing-key.ts'
+import { createWebAuthn } from './webauthn.ts'
 
 const defaultLimits: IdentityLimits = {
   beginPerAddress: { burst: 200, everySeconds: 1 },
@@ -37,6 +43,8 @@ interface Started {
   provider: Provider
   callback: ReturnType<Provider['callback']>
   interaction: ReturnType<typeof createInteraction>
+  registration: PasskeyRegistration
+  passkeyDoor: ReturnType<typeof createPasskeyDoor>
 }
 
 export function createIdentity(options: IdentityOptions): Identity {
@@ -49,6 +57,10 @@ export function createIdentity(options: IdentityOptions): Identity {
   const passwords = createPasswords({ keys, ...limits, cost: options.passwordCost })
   const rateLimits = createRateLimits({ keys, clock, limits })
   const replays = createReplayCache({ clock, maxEntries: limits.proofsRemembered })
+  const passkeys = createPasskeys({ database, keys, clock })
+  const challenges = createOneUse<Challenge>({ database, keys, clock, kind: 'challenge' })
+  const tickets = createOneUse<Ticket>({ database, keys, clock, kind: 'passkey' })
+  const makeAccount = createMakeCustomer({ vault, accounts })
   const signIn = createSignIn({ vault, accounts, passwords, limits: rateLimits })
   const signUp = createSignUp({
     database,
@@ -57,6 +69,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     passwords,
     limits: rateLimits,
     answerMs: limits.signUpAnswerMs,
+    registration: () => running().registration,
   })
   const enrolment = createEnrolment({ database, keys, vault, accounts, passwords, limits: rateLimits, clock })
 
@@ -71,8 +84,44 @@ export function createIdentity(options: IdentityOptions): Identity {
     if (started?.issuer === issuer()) return started
     if (!signingKey) throw new AppError('unavailable', { detail: 'identity has not started' })
     const provider = createProvider({ issuer: issuer(), artifacts, accounts, keys, signingKey, log })
-    const interaction = createInteraction({ provider, signIn, issuer: issuer(), clock, log })
-    started = { issuer: issuer(), provider, callback: provider.callback(), interaction }
+    const webauthn = createWebAuthn({ issuer: issuer() })
+    const registration = createPasskeyRegistration({
+      issuer: issuer(),
+      database,
+      clock,
+      vault,
+      webauthn,
+      passkeys,
+      tickets,
+      challenges,
+      makeAccount,
+      answerMs: limits.signUpAnswerMs,
+    })
+    const interaction = createInteraction({
+      provider,
+      signIn,
+      passkeySignIn: createPasskeySignIn({
+        webauthn,
+        passkeys,
+        accounts,
+        challenges,
+        limits: rateLimits,
+        log,
+      }),
+      registration,
+      hasPasskey: async (accountId) => (await passkeys.count(accountId)) > 0,
+      issuer: issuer(),
+      clock,
+      log,
+    })
+    started = {
+      issuer: issuer(),
+      provider,
+      callback: provider.callback(),
+      interaction,
+      registration,
+      passkeyDoor: createPasskeyDoor({ registration, issuer: issuer() }),
+    }
     return started
   }
 
@@ -95,7 +144,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   })
 
   function sweep(): void {
-    sweeping = artifacts.sweep().then(
+    sweeping = Promise.all([artifacts.sweep(), sweepOneUse({ database, clock })]).then(
       () => {},
       (error) => log.warn('sweeping expired tokens failed; the next round tries again', { error }),
     )
@@ -103,7 +152,16 @@ export function createIdentity(options: IdentityOptions): Identity {
 
   return {
     ...enrolment,
-    signUp,
+    ...signUp,
+    passkeys: {
+      list: passkeys.list,
+      add: (accountId) => running().registration.link({ for: 'account', accountId }),
+      async rename(accountId, passkeyId, name) {
+        vault.checkName(name)
+        await passkeys.rename(accountId, passkeyId, name)
+      },
+      remove: passkeys.remove,
+    },
     async start() {
       signingKey = await loadSigningKey({ database, keys })
       sweeper = setInterval(sweep, SWEEP_EVERY_MS).unref()
@@ -115,6 +173,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     handleOAuth: createOAuthHandler({
       provider: () => running().callback,
       interaction: () => running().interaction,
+      passkeyDoor: () => running().passkeyDoor,
       issuer,
       spendToBegin: (remoteAddress) => rateLimits.spendForAddress('begin', remoteAddress),
       log,

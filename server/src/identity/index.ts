@@ -7,6 +7,8 @@ export type {
   IdentityOptions,
   NewPerson,
   OperatorRole,
+  PasskeyLink,
+  PasskeyView,
   Principal,
   ResourceRequest,
   SignInMethod,

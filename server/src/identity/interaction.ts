@@ -4,13 +4,21 @@ import { errors } from 'oidc-provider'
 import { AppError, type Clock, type Log, Personal, Secret } from '../core/index.ts'
 import { type Refusal, refusalOf, sendJson, sendPage, sendRefusal, wantsJson } from './answers.ts'
 import { clientOf } from './clients.ts'
-import { readCredentials } from './credentials-body.ts'
-import { errorPage, type Page, signInPage } from './page.ts'
+import { ownOrigin } from './own-origin.ts'
+import { errorPage, type Page } from './page.ts'
+import { passkeyOfferPage } from './passkey-page.ts'
+import { PASSKEY_PAGE, type PasskeyRegistration } from './passkey-registration.ts'
+import type { PasskeySignIn } from './passkey-sign-in.ts'
+import { readFields } from './request-body.ts'
 import type { SignedIn, SignIn } from './sign-in.ts'
+import { signInPage } from './sign-in-page.ts'
 
 export interface InteractionOptions {
   provider: Provider
   signIn: SignIn
+  passkeySignIn: PasskeySignIn
+  registration: PasskeyRegistration
+  hasPasskey(accountId: SignedIn['accountId']): Promise<boolean>
   issuer: string
   clock: Clock
   log: Log
@@ -18,34 +26,38 @@ export interface InteractionOptions {
 
 type Details = Awaited<ReturnType<Provider['interactionDetails']>>
 
+/** What was asked below /oauth/interaction/: `passkey` when for the options of a ceremony. */
+export interface InteractionRequest {
+  uid: string
+  passkey: boolean
+  remoteAddress: string | undefined
+}
+
 /**
- * GET and POST /oauth/interaction/:uid, where a person proves who they are. One address for people (an HTML form)
- * and for first-party programs (`Accept: application/json`).
+ * GET and POST /oauth/interaction/:uid, where a person proves who they are. One address for people (an HTML form and
+ * our script) and for first-party programs (`Accept: application/json`).
  */
 export function createInteraction(o: InteractionOptions) {
-  return async (
-    req: IncomingMessage,
-    res: ServerResponse,
-    { uid, remoteAddress }: { uid: string; remoteAddress: string | undefined },
-  ): Promise<void> => {
+  return async (req: IncomingMessage, res: ServerResponse, asked: InteractionRequest): Promise<void> => {
     const json = wantsJson(req)
     let details: Details | undefined
     let email: string | undefined
     try {
-      details = await pending(o.provider, req, res, uid)
+      details = await pending(o.provider, req, res, asked.uid)
       if (req.method === 'GET') {
         sendPage(res, formPage(details, {}))
         return
       }
-      checkOrigin(req, o.issuer)
-      const credentials = await readCredentials(req)
-      email = credentials.email
-      const signedIn = await o.signIn({
-        kind: kindOf(details),
-        email: new Personal(credentials.email),
-        password: new Secret(credentials.password),
-        remoteAddress,
-      })
+      if (!ownOrigin(req, o.issuer)) {
+        throw new AppError('invalid_request', { message: 'The form did not come from this page. Try again.' })
+      }
+      if (asked.passkey) {
+        sendJson(res, await o.passkeySignIn.options(details.uid))
+        return
+      }
+      const fields = await readFields(req)
+      if (typeof fields.email === 'string') email = fields.email
+      const signedIn = await proven(o, details, fields, asked.remoteAddress)
       await finish(o, req, res, details, signedIn, json)
     } catch (caught) {
       const refusal = refusalOf(caught)
@@ -77,26 +89,32 @@ function kindOf(details: Details) {
   return client.kind
 }
 
-/**
- * Sign-in CSRF: another site must not be able to sign a browser in. The interaction's cookie is SameSite=Lax, and a
- * form must come from our own page. A program sends JSON, which no foreign page can send without being asked first.
- */
-function checkOrigin(req: IncomingMessage, issuer: string): void {
-  const own = req.headers.origin === new URL(issuer).origin
-  const program = req.headers.origin === undefined && isJson(req.headers['content-type'])
-  if (!own && !program) {
-    throw new AppError('invalid_request', { message: 'The form did not come from this page. Try again.' })
+/** By a passkey, or by e-mail address and password. */
+async function proven(
+  o: InteractionOptions,
+  details: Details,
+  { passkey, email, password }: Record<string, unknown>,
+  remoteAddress: string | undefined,
+): Promise<SignedIn> {
+  const kind = kindOf(details)
+  if (passkey !== undefined) {
+    return await o.passkeySignIn.signIn({ interaction: details.uid, kind, response: passkey, remoteAddress })
   }
+  if (typeof email !== 'string' || typeof password !== 'string' || !email || !password) {
+    throw new AppError('invalid_request', { message: 'Fill in the e-mail address and the password.' })
+  }
+  return await o.signIn({ kind, email: new Personal(email), password: new Secret(password), remoteAddress })
 }
 
 async function finish(
-  { provider, clock }: Pick<InteractionOptions, 'provider' | 'clock'>,
+  o: InteractionOptions,
   req: IncomingMessage,
   res: ServerResponse,
   details: Details,
   { accountId, methods }: SignedIn,
   json: boolean,
 ): Promise<void> {
+  const { provider } = o
   if (details.session && details.session.accountId !== accountId) {
     // Someone else was signed in with this browser: that session ends here, and this sign-in does not hang on it.
     const former = details.session.uid ? await provider.Session.findByUid(details.session.uid) : undefined
@@ -104,11 +122,17 @@ async function finish(
     delete details.session
     await details.persist()
   }
-  const ts = Math.floor(clock.nowMs() / 1000)
+  const ts = Math.floor(o.clock.nowMs() / 1000)
   const result = { login: { accountId, amr: [...methods], ts, remember: false } }
   const redirectTo = await provider.interactionResult(req, res, result, { mergeWithLastSubmission: false })
   if (json) {
     sendJson(res, { redirectTo })
+    return
+  }
+  if (methods.includes('pwd') && !(await o.hasPasskey(accountId))) {
+    const { url } = await o.registration.link({ for: 'account', accountId })
+    const ticket = new URL(url.reveal()).hash.slice(1)
+    sendPage(res, passkeyOfferPage({ url: PASSKEY_PAGE, ticket, continueTo: redirectTo }))
     return
   }
   res.statusCode = 303
@@ -130,8 +154,4 @@ function problemText({ text, retryAfterSeconds }: Refusal): string {
   if (!retryAfterSeconds) return text
   const minutes = Math.ceil(retryAfterSeconds / 60)
   return `${text} You can try again in ${retryAfterSeconds < 90 ? `${retryAfterSeconds} seconds` : `${minutes} minutes`}.`
-}
-
-function isJson(contentType: string | undefined): boolean {
-  return /^application\/json(;|$)/i.test(contentType ?? '')
 }

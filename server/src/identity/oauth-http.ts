@@ -4,17 +4,20 @@ import { refusalOf, sendRefusal, wantsJson } from './answers.ts'
 import type { Identity } from './face.ts'
 import type { createInteraction } from './interaction.ts'
 import { errorPage } from './page.ts'
+import type { createPasskeyDoor } from './passkey-http.ts'
 
-const INTERACTION = /^\/oauth\/interaction\/([\w-]{1,128})$/
+const INTERACTION = /^\/oauth\/interaction\/([\w-]{1,128})(\/passkey)?$/
+const PASSKEYS = /^\/oauth\/passkeys(\/options)?$/
 const BEGIN = '/oauth/auth'
 /** Where the provider is asked, letter by letter. */
 const PROVIDER = /^\/(oauth\/(auth|auth\/[\w-]{1,128}|token|jwks|revoke)|\.well-known\/openid-configuration)$/
 
-/** Sends each request below /oauth/ to the sign-in page or to the provider. */
+/** Sends each request below /oauth/ to the sign-in page, to where passkeys are made, or to the provider. */
 export function createOAuthHandler(o: {
   provider: () => (req: IncomingMessage, res: ServerResponse) => Promise<void>
   issuer: () => string
   interaction: () => ReturnType<typeof createInteraction>
+  passkeyDoor: () => ReturnType<typeof createPasskeyDoor>
   /** @throws AppError rate_limited */
   spendToBegin: (remoteAddress: string | undefined) => void
   log: Log
@@ -27,9 +30,11 @@ export function createOAuthHandler(o: {
     pinToPublicUrl(req, o.issuer())
     res.setHeader('x-content-type-options', 'nosniff')
     const [path = ''] = (req.url ?? '').split('?')
-    const uid = INTERACTION.exec(path)?.[1]
-    if (uid !== undefined && (req.method === 'GET' || req.method === 'POST')) {
-      await o.interaction()(req, res, { uid, remoteAddress })
+    const [, uid, ceremony] = INTERACTION.exec(path) ?? []
+    if (uid !== undefined && (req.method === 'POST' || (req.method === 'GET' && !ceremony))) {
+      await o.interaction()(req, res, { uid, passkey: ceremony !== undefined, remoteAddress })
+    } else if (PASSKEYS.test(path)) {
+      await o.passkeyDoor()(req, res, path)
     } else {
       // The provider's router also takes other spellings (case, a trailing slash, an absolute target), which would
       // get around what is spent here.

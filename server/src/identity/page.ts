@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 
-/** An HTML answer: no script, nothing loaded, not framed, not cached. */
+/** An HTML answer: nothing loaded, not framed, not cached; at most one script, our own. */
 export interface Page {
   html: string
   headers: Record<string, string>
@@ -10,6 +11,7 @@ const style = `
 :root{color-scheme:light dark;--bg:#f4f1ec;--card:#fff;--ink:#23201c;--soft:#6a635a;--line:#cfc7bb;--edge:#8a8073;--act:#9a3b12;--on:#fff;--bad:#a3120f;--tint:#fbeeec}
 @media(prefers-color-scheme:dark){:root{--bg:#1a1714;--card:#25211d;--ink:#f0ebe4;--soft:#b1a89c;--line:#4a433b;--edge:#8f8579;--act:#e08a55;--on:#1a1714;--bad:#ff9a8f;--tint:#3a2523}}
 *{box-sizing:border-box}
+[hidden]{display:none!important}
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1rem;background:var(--bg);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}
 main{width:100%;max-width:24rem;padding:2rem 1.5rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem}
 .mark{margin:0 0 1.25rem;font-weight:600;letter-spacing:.02em;color:var(--act)}
@@ -19,43 +21,21 @@ p:last-child{margin:0}
 .bad{padding:.75rem 1rem;border-left:.25rem solid var(--bad);border-radius:.25rem;background:var(--tint);color:var(--ink)}
 label{display:block;margin:0 0 .25rem;font-weight:600}
 input{width:100%;margin:0 0 1rem;padding:.7rem .75rem;font:inherit;color:inherit;background:transparent;border:1px solid var(--edge);border-radius:.5rem}
-input:focus-visible,button:focus-visible{outline:.2rem solid var(--act);outline-offset:.1rem}
-button{width:100%;padding:.8rem;font:inherit;font-weight:600;color:var(--on);background:var(--act);border:0;border-radius:.5rem;cursor:pointer}`
-const styleHash = createHash('sha256').update(style).digest('base64')
-
-export interface SignInForm {
-  action: string
-  /** The client, in words: "the hearthlock command". */
-  clientTitle: string
-  /** The origin to which a right password leads: Chrome holds a form's redirects to form-action too. */
-  redirectOrigin: string
-  email?: string | undefined
-  problem?: string | undefined
-}
-
-export function signInPage(form: SignInForm): Page {
-  const problem = form.problem ? `<p class="bad" role="alert">${escapeHtml(form.problem)}</p>` : ''
-  const focus = form.email ? { email: '', password: ' autofocus' } : { email: ' autofocus', password: '' }
-  return page({
-    title: 'Sign in',
-    formAction: `'self' ${form.redirectOrigin}`,
-    body: `<h1>Sign in</h1>
-<p>You are signing in to ${escapeHtml(form.clientTitle)}.</p>
-${problem}
-<form method="post" action="${escapeHtml(form.action)}">
-<label for="email">E-mail address</label>
-<input id="email" name="email" type="email" inputmode="email" autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="254" required value="${escapeHtml(form.email ?? '')}"${focus.email}>
-<label for="password">Password</label>
-<input id="password" name="password" type="password" autocomplete="current-password" maxlength="1024" required${focus.password}>
-<button type="submit">Sign in</button>
-</form>`,
-  })
-}
+input:focus-visible,button:focus-visible,a:focus-visible{outline:.2rem solid var(--act);outline-offset:.1rem}
+button,.button{display:block;width:100%;padding:.8rem;font:inherit;font-weight:600;text-align:center;text-decoration:none;color:var(--on);background:var(--act);border:1px solid var(--act);border-radius:.5rem;cursor:pointer}
+button:disabled{opacity:.6;cursor:default}
+.second{color:var(--act);background:transparent}
+.button.second{margin-top:.75rem}
+.or{display:flex;align-items:center;gap:.75rem;margin:1.25rem 0;color:var(--soft)}
+.or::before,.or::after{content:"";flex:1;border-top:1px solid var(--line)}`
+const script = readFileSync(new URL('./page-script.js', import.meta.url), 'utf8')
+const hashOf = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+const [styleHash, scriptHash] = [hashOf(style), hashOf(script)]
 
 /** What a person sees when a sign-in can't go on. Takes no input, so that it can reflect none. */
 export function errorPage(kind: 'expired' | 'refused' | 'busy' | 'failed'): Page {
   const [title, text] = sentences[kind]
-  return page({ title, formAction: "'none'", body: `<h1>${title}</h1>\n<p>${text}</p>` })
+  return page({ title, body: `<h1>${title}</h1>\n<p>${text}</p>` })
 }
 
 const sentences = {
@@ -74,11 +54,13 @@ const sentences = {
   failed: ['Something went wrong', 'It is not your fault. Wait a moment, then start again from the app.'],
 } as const
 
-function page(o: { title: string; formAction: string; body: string }): Page {
+/** `formAction`: where a form may lead. `scripted`: with page-script.js, which may speak to this server only. */
+export function page(o: { title: string; body: string; formAction?: string; scripted?: boolean }): Page {
   const policy = [
     "default-src 'none'",
-    `style-src 'sha256-${styleHash}'`,
-    `form-action ${o.formAction}`,
+    `style-src ${styleHash}`,
+    ...(o.scripted ? [`script-src ${scriptHash}`, "connect-src 'self'"] : []),
+    `form-action ${o.formAction ?? "'none'"}`,
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ]
@@ -96,7 +78,7 @@ function page(o: { title: string; formAction: string; body: string }): Page {
 <div class="mark">Hearthlock</div>
 ${o.body}
 </main>
-</body>
+${o.scripted ? `<script>${script}</script>\n` : ''}</body>
 </html>
 `,
     headers: {
@@ -111,11 +93,16 @@ ${o.body}
   }
 }
 
-function escapeHtml(text: string): string {
+export function escapeHtml(text: string): string {
   return text
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
     .replaceAll('"', '&quot;')
     .replaceAll("'", '&#39;')
+}
+
+/** A place for what went wrong: said by the server with the page, or by the script later. */
+export function problemLine(problem: string | undefined): string {
+  return `<p class="bad" id="problem" role="alert"${problem ? '' : ' hidden'}>${escapeHtml(problem ?? '')}</p>`
 }

@@ -17,12 +17,12 @@ export interface Passwords {
   /** @throws AppError unavailable */
   seal(accountId: AccountId, password: Secret): Promise<Buffer>
   /**
-   * Does the same work with and without an account. `stale`: right, and due to be sealed anew.
+   * Does the same work with and without an account or a password of it. `stale`: right, and due to be sealed anew.
    * @throws AppError unavailable
    */
   verify(
     password: Secret,
-    stored: { accountId: AccountId; sealedPassword: Buffer } | undefined,
+    stored: { accountId: AccountId; sealedPassword: Buffer | undefined } | undefined,
   ): Promise<{ right: boolean; stale: boolean }>
   stats(): { hashed: number; waiting: number }
 }
@@ -84,13 +84,13 @@ export function createPasswords(o: {
       return sealing.seal(whereItStands(accountId), encode({ cost, keyid: pepper.keyid, salt, tag }))
     },
     async verify(password, stored) {
-      const known = stored
+      const known = stored?.sealedPassword
         ? decode(sealing.unseal(whereItStands(stored.accountId), stored.sealedPassword).toString())
         : nobody()
       const candidates = peppers()
       const pepper = candidates.find(({ keyid }) => keyid === known.keyid) ?? (candidates[0] as Pepper)
       const tag = await hash(password, known.salt, pepper.secret, known.cost)
-      const right = timingSafeEqual(tag, known.tag) && stored !== undefined
+      const right = timingSafeEqual(tag, known.tag) && stored?.sealedPassword !== undefined
       const current = known.keyid === candidates[0]?.keyid && sameCost(known.cost, cost)
       return { right, stale: right && !current }
     },

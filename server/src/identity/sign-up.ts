@@ -1,49 +1,84 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type AccountId, type Database, newId } from '../core/index.ts'
+import { type AccountId, type Database, newId, Personal, type Tx } from '../core/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { Accounts } from './accounts.ts'
-import type { Identity } from './face.ts'
+import { evenTime } from './even-time.ts'
+import type { Identity, NewPerson } from './face.ts'
+import type { PasskeyRegistration, Ticket } from './passkey-registration.ts'
 import { checkPassword } from './password-rules.ts'
 import type { Passwords } from './passwords.ts'
 import type { RateLimits } from './rate-limits.ts'
 
-/**
- * Nobody may learn from signing up who has an account: the same answer, one password hash either way, and the
- * answer leaves at a multiple of `answerMs` after the question, which drowns the difference between a row that
- * is written and one that is not.
- */
-export function createSignUp(o: {
+interface SignUpOptions {
   database: Database
   vault: Vault
   accounts: Accounts
   passwords: Passwords
   limits: RateLimits
   answerMs: number
-}): Identity['signUp'] {
-  return async ({ email, name, password, remoteAddress }) => {
+  registration: () => PasskeyRegistration
+}
+
+/**
+ * Nobody may learn from signing up who has an account: the same answer, one password hash either way, and the
+ * answer leaves at a multiple of `answerMs` after the question, which drowns the difference between a row that
+ * is written and one that is not. With a passkey nothing is looked up before the passkey is made.
+ */
+export function createSignUp(o: SignUpOptions): Pick<Identity, 'signUp' | 'signUpWithPasskey'> {
+  const addCustomer = createAddCustomer(o)
+
+  function check({ email, name, remoteAddress }: Omit<NewPerson, 'password'>): void {
     o.limits.spendForAddress('signUp', remoteAddress)
     o.vault.checkEmail(email)
     o.vault.checkName(name)
-    checkPassword(password, email)
-    o.limits.spendForAccount('signUp', { kind: 'customer', email, remoteAddress })
-    await answerAtMultiplesOf(o.answerMs, async () => {
-      const accountId = newId<AccountId>()
-      const sealedPassword = await o.passwords.seal(accountId, password)
-      await o.database.transaction(async (tx) => {
-        const outcome = await o.vault.add(tx, { accountId, kind: 'customer', email, name })
-        if (outcome === 'taken') return
-        await o.accounts.add(tx, { accountId, kind: 'customer', roles: [], sealedPassword })
+  }
+
+  return {
+    async signUp(person) {
+      const { email, name, password, remoteAddress } = person
+      check(person)
+      checkPassword(password, email)
+      o.limits.spendForAccount('signUp', { kind: 'customer', email, remoteAddress })
+      await evenTime(o.answerMs, async () => {
+        const accountId = newId<AccountId>()
+        const sealedPassword = await o.passwords.seal(accountId, password)
+        await o.database.transaction((tx) => addCustomer(tx, { accountId, email, name, sealedPassword }))
       })
-    })
+    },
+
+    async signUpWithPasskey(person) {
+      const { email, name, remoteAddress } = person
+      check(person)
+      o.limits.spendForAccount('signUp', { kind: 'customer', email, remoteAddress })
+      const accountId = newId<AccountId>()
+      return await o
+        .registration()
+        .link({ for: 'customer', accountId, email: email.reveal(), name: name.reveal() })
+    },
   }
 }
 
-async function answerAtMultiplesOf(stepMs: number, work: () => Promise<void>): Promise<void> {
-  const startedMs = performance.now()
-  try {
-    await work()
-  } finally {
-    const tookMs = performance.now() - startedMs
-    if (stepMs > 0) await sleep(Math.ceil(tookMs / stepMs) * stepMs - tookMs)
+/** The second half of a sign-up with a passkey. */
+export function createMakeCustomer(o: Pick<SignUpOptions, 'vault' | 'accounts'>) {
+  const addCustomer = createAddCustomer(o)
+  return (tx: Tx, { accountId, email, name }: Extract<Ticket, { for: 'customer' }>) =>
+    addCustomer(tx, {
+      accountId,
+      email: new Personal(email),
+      name: new Personal(name),
+      sealedPassword: undefined,
+    })
+}
+
+function createAddCustomer({ vault, accounts }: Pick<SignUpOptions, 'vault' | 'accounts'>) {
+  return async (
+    tx: Tx,
+    o: { accountId: AccountId; email: Personal; name: Personal; sealedPassword: Buffer | undefined },
+  ): Promise<'added' | 'taken'> => {
+    const { accountId, email, name, sealedPassword } = o
+    const outcome = await vault.add(tx, { accountId, kind: 'customer', email, name })
+    if (outcome === 'added') {
+      await accounts.add(tx, { accountId, kind: 'customer', roles: [], sealedPassword })
+    }
+    return outcome
   }
 }

@@ -10,7 +10,7 @@ export type IdentityTables = {
     account_id: AccountId
     kind: AccountKind
     roles: Set<OperatorRole[], OperatorRole[]>
-    sealed_password: Buffer
+    sealed_password: Set<Buffer | null, Buffer | null>
   }
   'identity.artifact': {
     model: string
@@ -22,6 +22,13 @@ export type IdentityTables = {
     consumed_at: Set<Date | null, Date | null>
     expires_at: Date
   }
+  'identity.passkey': {
+    passkey_id: string
+    account_id: AccountId
+    credential_digest: Buffer
+    sealed: Buffer
+  }
+  'identity.one_use': { kind: string; name_digest: Buffer; sealed: Buffer; expires_at: Date }
   'identity.signing_key': { only_one: ColumnType<boolean, true | undefined, never>; sealed: Buffer }
   'identity.enrolment': {
     only_one: ColumnType<boolean, true | undefined, never>

@@ -19,13 +19,20 @@ const open = [
   'POST /.well-known/openid-configuration',
   'OPTIONS /.well-known/openid-configuration',
 ]
-const forBoth = ['GET /v1/me', 'DELETE /v1/me/session']
 const forOperators = [
   'GET /v1/models',
   'POST /v1/models',
   'POST /v1/devices',
   'GET /v1/outbox',
   'GET /v1/outbox/:letterId',
+]
+const forBoth = [
+  'GET /v1/me',
+  'DELETE /v1/me/session',
+  'GET /v1/me/passkeys',
+  'POST /v1/me/passkeys',
+  'PATCH /v1/me/passkeys/:passkeyId',
+  'DELETE /v1/me/passkeys/:passkeyId',
 ]
 
 const ID = '0f8fad5b-d9cb-469f-a165-70867728950e'

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { answerWithPasskey, makePasskey } from './support/authenticator.ts'
 import { ada, type Setup, setUp } from './support/setup.ts'
 import { UserAgent } from './support/user-agent.ts'
 
@@ -33,24 +34,33 @@ describe('the sign-in page', () => {
     const page = await openPage()
     expect(page.status).toBe(200)
     const html = await page.text()
-    expect(html).toContain('autocomplete="username"')
+    expect(html).toContain('<form method="post"')
+    expect(html).toContain('autocomplete="username webauthn"')
     expect(html).toContain('autocomplete="current-password"')
     expect(html).toContain('name="viewport"')
-    expect(html).not.toContain('<script')
+    // What needs the script is shown by the script.
+    expect(html).toMatch(/<div data-ceremony="sign-in"[^>]* hidden>/)
     expect(html).not.toMatch(/\bon\w+=|style="/)
   })
 
-  it('has a policy that allows its own style, its own form and the way back to the app, and nothing else', async () => {
+  it('has a policy that allows its own style, script and form and the way back to the app, and nothing else', async () => {
     const page = await openPage()
     const policy = page.headers.get('content-security-policy') as string
-    const style = /<style>([\s\S]*?)<\/style>/.exec(await page.text())?.[1] as string
-    const hash = createHash('sha256').update(style).digest('base64')
+    const html = await page.text()
+    const hashOf = (text?: string) =>
+      `'sha256-${createHash('sha256')
+        .update(text as string)
+        .digest('base64')}'`
+    const style = hashOf(/<style>([\s\S]*?)<\/style>/.exec(html)?.[1])
+    const script = hashOf(/<script>([\s\S]*?)<\/script>/.exec(html)?.[1])
     expect(policy.split('; ').sort()).toEqual([
       "base-uri 'none'",
+      "connect-src 'self'",
       "default-src 'none'",
       "form-action 'self' http://127.0.0.1:51234",
       "frame-ancestors 'none'",
-      `style-src 'sha256-${hash}'`,
+      `script-src ${script}`,
+      `style-src ${style}`,
     ])
     expect(page.headers.get('cache-control')).toBe('no-store')
     // With no-referrer browsers would send "Origin: null" with the form, and the origin check would refuse it.
@@ -58,28 +68,36 @@ describe('the sign-in page', () => {
     expect(page.headers.get('x-content-type-options')).toBe('nosniff')
   })
 
-  it('leads back to the app after a right password', async () => {
+  it('offers a passkey after a right password, and leads back to the app with or without', async () => {
     const path = await begin()
     const answer = await submit(path, { email, password })
-    expect(answer.status).toBe(303)
-    const callback = await agent.resume(answer.headers.get('location') as string)
+    expect(answer.status).toBe(200)
+    const offer = await answer.text()
+    const ticket = /data-ticket="([\w-]{43})"/.exec(offer)?.[1]
+    const next = /<a class="button second" href="([^"]*)"/.exec(offer)?.[1] as string
+    const { passkey } = await makePasskey(agent, `${s.url}/oauth/passkeys#${ticket}`)
+    const callback = await agent.resume(next)
     expect(callback.get('state')).toBe('some-state')
     expect(callback.get('iss')).toBe(s.url)
     expect(callback.get('code')).toBeTruthy()
+    // Who has one is not asked again, and can use it the next time.
+    const again = await begin()
+    expect((await submit(again, { email, password })).status).toBe(303)
+    expect((await answerWithPasskey(new UserAgent(s.url), passkey)).status).toBe(200)
   })
 
   it('says kindly what was wrong, keeps the address, escapes it, and never repeats the password', async () => {
     const path = await begin()
     const answer = await submit(path, {
       email: '"><script>alert(1)</script>@x.org',
-      password: 'wrong & secret',
+      password: 'wrong & hushed',
     })
     expect(answer.status).toBe(401)
     const html = await answer.text()
     expect(html).toContain('role="alert"')
     expect(html).toContain('value="&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;@x.org"')
-    expect(html).not.toContain('<script')
-    expect(html).not.toContain('secret')
+    expect(html).not.toContain('<script>alert')
+    expect(html).not.toContain('hushed')
   })
 
   async function openPage(): Promise<Response> {
@@ -131,7 +149,7 @@ describe('a sign-in is refused', () => {
     ['no JSON', 'application/json', '{"email"', 400],
     ['numbers', 'application/json', '{"email":1,"password":2}', 400],
     ['another type', 'text/plain', 'email=a', 400],
-    ['too much', 'application/x-www-form-urlencoded', `email=a&password=${'x'.repeat(9000)}`, 413],
+    ['too much', 'application/x-www-form-urlencoded', `email=a&password=${'x'.repeat(20_000)}`, 413],
   ])('with %s', async (_what, type, body, status) => {
     const path = await begin()
     const answer = await agent.fetch(path, {

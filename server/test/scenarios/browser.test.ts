@@ -81,7 +81,16 @@ describe.skipIf(!existsSync(CHROMIUM))(`signing in with a browser (needs ${CHROM
   async function submit(page: Page, email: string, password: string): Promise<void> {
     await page.getByLabel('E-mail address').fill(email)
     await page.getByLabel('Password').fill(password)
-    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+  }
+
+  async function cameBack(page: Page): Promise<void> {
+    // Chromium holds the redirects of a form to the page's form-action: a policy without the app's origin ends here.
+    await page.waitForURL((url) => url.pathname === '/callback')
+    expect(calledBack).toHaveLength(1)
+    expect(calledBack[0]?.searchParams.get('state')).toBe('the-app’s-own')
+    expect(calledBack[0]?.searchParams.get('iss')).toBe(at.url)
+    expect(calledBack[0]?.searchParams.get('code')).toBeTruthy()
   }
 
   it.each([
@@ -90,7 +99,7 @@ describe.skipIf(!existsSync(CHROMIUM))(`signing in with a browser (needs ${CHROM
     ['without scripts', { javaScriptEnabled: false }],
   ])(
     '%s, a wrong password is said to be wrong and the right one leads back to the app',
-    async (_, options) => {
+    async (_, options: BrowserContextOptions) => {
       const page = await open(authorization(), options)
       await submit(page, CUSTOMER.email, 'not the password')
       await page.getByRole('alert').waitFor()
@@ -100,12 +109,9 @@ describe.skipIf(!existsSync(CHROMIUM))(`signing in with a browser (needs ${CHROM
       expect(calledBack).toEqual([])
 
       await submit(page, CUSTOMER.email, CUSTOMER.password)
-      // Chromium holds the redirects of a form to the page's form-action: a policy without the app's origin ends here.
-      await page.waitForURL((url) => url.pathname === '/callback')
-      expect(calledBack).toHaveLength(1)
-      expect(calledBack[0]?.searchParams.get('state')).toBe('the-app’s-own')
-      expect(calledBack[0]?.searchParams.get('iss')).toBe(at.url)
-      expect(calledBack[0]?.searchParams.get('code')).toBeTruthy()
+      // The offer of a passkey is for those whose browser could make one.
+      if (options.javaScriptEnabled !== false) await page.getByRole('link', { name: 'Not now' }).click()
+      await cameBack(page)
       await page.context().close()
     },
   )
@@ -115,7 +121,7 @@ describe.skipIf(!existsSync(CHROMIUM))(`signing in with a browser (needs ${CHROM
     const complaints: string[] = []
     page.on('console', (message) => complaints.push(message.text()))
     await page.reload()
-    const button = page.getByRole('button', { name: 'Sign in' })
+    const button = page.getByRole('button', { name: 'Sign in', exact: true })
     expect((await button.boundingBox())?.width).toBeGreaterThan(250)
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(390)
     expect(complaints).toEqual([])
@@ -138,5 +144,99 @@ describe.skipIf(!existsSync(CHROMIUM))(`signing in with a browser (needs ${CHROM
     expect(await elsewhere.getByLabel('Password').count()).toBe(0)
     await page.context().close()
     await elsewhere.context().close()
+  })
+
+  describe('with passkeys', () => {
+    /** Chromium's own authenticator, as if of this phone; `touches` tells whether its owner answers at once. */
+    async function authenticator(page: Page, touches: boolean) {
+      const devtools = await page.context().newCDPSession(page)
+      await devtools.send('WebAuthn.enable', { enableUI: false })
+      const { authenticatorId } = await devtools.send('WebAuthn.addVirtualAuthenticator', {
+        options: {
+          protocol: 'ctap2',
+          transport: 'internal',
+          hasResidentKey: true,
+          hasUserVerification: true,
+          isUserVerified: true,
+          automaticPresenceSimulation: touches,
+        },
+      })
+      return {
+        setTouches: (enabled: boolean) =>
+          devtools.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled }),
+        verifies: (isUserVerified: boolean) =>
+          devtools.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified }),
+        held: async () => (await devtools.send('WebAuthn.getCredentials', { authenticatorId })).credentials,
+      }
+    }
+
+    /** One browser, in which a passkey was added after a sign-in with the password. */
+    async function withPasskey(options: BrowserContextOptions = {}) {
+      const page = await open('about:blank', options)
+      const device = await authenticator(page, true)
+      await page.goto(authorization())
+      await submit(page, CUSTOMER.email, CUSTOMER.password)
+      return { page, device }
+    }
+
+    it('one is offered after the password, made, and used instead of it from then on', async () => {
+      const { page, device } = await withPasskey()
+      await page.getByRole('button', { name: 'Add a passkey' }).click()
+      await cameBack(page)
+      const [credential] = await device.held()
+      expect(credential).toMatchObject({ rpId: 'localhost', isResidentCredential: true })
+
+      await device.setTouches(false)
+      calledBack = []
+      await page.goto(authorization())
+      await page.getByRole('button', { name: 'Sign in with a passkey' }).click()
+      await device.setTouches(true)
+      await cameBack(page)
+
+      // Offered while the person types (conditional mediation): this owner answers without a click of ours.
+      calledBack = []
+      await page.goto(authorization())
+      await cameBack(page)
+      await page.context().close()
+    })
+
+    it('a link adds one to the account, and works once', async () => {
+      const person = { email: 'link@example.org', name: 'Link' }
+      const { stdout } = await at.cli([
+        'sign-up',
+        '--passkey',
+        '--email',
+        person.email,
+        '--name',
+        person.name,
+      ])
+      const link = /http:\S+/.exec(stdout)?.[0] as string
+      const page = await open('about:blank')
+      await authenticator(page, true)
+      await page.goto(link)
+      await page.getByLabel('A name for it').fill('Office key')
+      await page.getByRole('button', { name: 'Add a passkey' }).click()
+      await page.getByText('The passkey is there').waitFor()
+      expect(new URL(page.url()).hash).toBe('')
+      await page.goto(authorization())
+      await cameBack(page)
+
+      await page.goto(link)
+      await page.getByRole('button', { name: 'Add a passkey' }).click()
+      await page.getByRole('alert').waitFor()
+      expect(await page.getByRole('alert').textContent()).toMatch(/used already/)
+      await page.context().close()
+    })
+
+    it('an authenticator that does not know its user is sent away, and the password still works', async () => {
+      const page = await open('about:blank')
+      const device = await authenticator(page, true)
+      await device.verifies(false)
+      await page.goto(authorization())
+      await page.getByRole('button', { name: 'Sign in with a passkey' }).click()
+      await page.getByRole('alert').waitFor()
+      expect(await page.getByRole('alert').textContent()).toMatch(/No passkey was used/)
+      await page.context().close()
+    })
   })
 })

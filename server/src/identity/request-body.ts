@@ -1,21 +1,30 @@
 import type { IncomingMessage } from 'node:http'
 import { AppError } from '../core/index.ts'
 
-const MAX_BYTES = 8 * 1024
+/** A passkey with an RSA key and a self-made attestation is the largest that is sent. */
+const MAX_BYTES = 16 * 1024
 
 /**
- * E-mail address and password from a form or from JSON.
+ * The fields of a form or of a JSON object.
  * @throws AppError invalid_request, too_large
  */
-export async function readCredentials(req: IncomingMessage): Promise<{ email: string; password: string }> {
-  const [type = ''] = (req.headers['content-type'] ?? '').toLowerCase().split(';')
+export async function readFields(req: IncomingMessage): Promise<Record<string, unknown>> {
   const text = await readText(req)
-  const fields = type.trim() === 'application/json' ? fromJson(text) : fromForm(type.trim(), text)
-  const { email, password } = fields
-  if (typeof email !== 'string' || typeof password !== 'string' || !email || !password) {
-    throw new AppError('invalid_request', { message: 'Fill in the e-mail address and the password.' })
-  }
-  return { email, password }
+  const type = (req.headers['content-type'] ?? '').toLowerCase().split(';')[0]?.trim()
+  return type === 'application/json' ? fromJson(text) : fromForm(type, text)
+}
+
+/**
+ * The same from a program or from our page's script: no foreign page can send JSON without being asked first.
+ * @throws AppError invalid_request, too_large
+ */
+export async function readJsonFields(req: IncomingMessage): Promise<Record<string, unknown>> {
+  if (!isJson(req)) throw new AppError('invalid_request')
+  return fromJson(await readText(req))
+}
+
+export function isJson(req: IncomingMessage): boolean {
+  return /^application\/json(;|$)/i.test(req.headers['content-type'] ?? '')
 }
 
 async function readText(req: IncomingMessage): Promise<string> {
@@ -40,7 +49,7 @@ function fromJson(text: string): Record<string, unknown> {
   return value as Record<string, unknown>
 }
 
-function fromForm(type: string, text: string): Record<string, unknown> {
+function fromForm(type: string | undefined, text: string): Record<string, unknown> {
   if (type !== 'application/x-www-form-urlencoded') throw new AppError('invalid_request')
   return Object.fromEntries(new URLSearchParams(text))
 }

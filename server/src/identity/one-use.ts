@@ -1,0 +1,86 @@
+import type { Clock, Database, Tx } from '../core/index.ts'
+import { type Keys, place } from '../keys/index.ts'
+import { evenLength } from './even-length.ts'
+import type { IdentityTables } from './tables.ts'
+
+/**
+ * What is kept for one use: a challenge for the ceremony that it was made for, a ticket for whoever holds the link.
+ * The name is the other half: a secret, or what the use is bound to. Neither stands in the table.
+ */
+export interface OneUse<Value extends object> {
+  /** One for each name: a new one ends the one before. */
+  put(name: string, value: Value, validSeconds: number, tx?: Tx): Promise<void>
+  /** Without using it up; only for what decides nothing yet. */
+  look(name: string): Promise<Value | undefined>
+  /** Of several at the same moment one gets it. */
+  take(name: string, tx?: Tx): Promise<Value | undefined>
+}
+
+/** Times in the clear are kept to the hour. */
+const HOUR_MS = 3_600_000
+const STEP = 512
+
+export function createOneUse<Value extends object>(o: {
+  database: Database
+  keys: Keys
+  clock: Clock
+  kind: string
+}): OneUse<Value> {
+  const { kind } = o
+  const digesting = o.keys.purpose('identity.one-use.digest')
+  const sealing = o.keys.purpose('identity.one-use.seal')
+  const rows = (tx?: Tx) => (tx ?? o.database.queries).withTables<IdentityTables>()
+  const labelOf = (name: string) => place(kind, name)
+  const where = (digest: Buffer) => place('identity.one_use', kind, digest.toString('hex'))
+
+  function open(row: { name_digest: Buffer; sealed: Buffer } | undefined): Value | undefined {
+    if (!row) return undefined
+    const { value, expiresAtMs } = JSON.parse(
+      sealing.unseal(where(row.name_digest), row.sealed).toString(),
+    ) as { value: Value; expiresAtMs: number }
+    return expiresAtMs > o.clock.nowMs() ? value : undefined
+  }
+
+  return {
+    async put(name, value, validSeconds, tx) {
+      const name_digest = digesting.digest(labelOf(name))
+      const expiresAtMs = o.clock.nowMs() + validSeconds * 1000
+      const row = {
+        sealed: sealing.seal(where(name_digest), evenLength({ value, expiresAtMs }, STEP)),
+        expires_at: new Date(Math.ceil(expiresAtMs / HOUR_MS) * HOUR_MS),
+      }
+      await rows(tx)
+        .insertInto('identity.one_use')
+        .values({ kind, name_digest, ...row })
+        .onConflict((conflict) => conflict.columns(['kind', 'name_digest']).doUpdateSet(row))
+        .execute()
+    },
+    async look(name) {
+      const found = await rows()
+        .selectFrom('identity.one_use')
+        .select(['name_digest', 'sealed'])
+        .where('kind', '=', kind)
+        .where('name_digest', 'in', digesting.digests(labelOf(name)))
+        .executeTakeFirst()
+      return open(found)
+    },
+    async take(name, tx) {
+      const taken = await rows(tx)
+        .deleteFrom('identity.one_use')
+        .where('kind', '=', kind)
+        .where('name_digest', 'in', digesting.digests(labelOf(name)))
+        .returning(['name_digest', 'sealed'])
+        .executeTakeFirst()
+      return open(taken)
+    },
+  }
+}
+
+/** Removes what has expired. */
+export async function sweepOneUse(o: { database: Database; clock: Clock }): Promise<void> {
+  await o.database.queries
+    .withTables<IdentityTables>()
+    .deleteFrom('identity.one_use')
+    .where('expires_at', '<=', new Date(o.clock.nowMs()))
+    .execute()
+}
