@@ -52,6 +52,8 @@ function sendUpdate(stream: LiveStream, update: LiveUpdate): void | Promise<void
   switch (update.kind) {
     case 'ended':
       return stream.end('access_ended')
+    case 'interrupted':
+      return stream.end('reconnect')
     case 'resync':
       return stream.send('resync', {})
     case 'command': {

@@ -39,6 +39,8 @@ export interface Bus {
    * @param payload opaque ids and numbers only: it passes through the database in the clear. At most 400 characters.
    */
   publish(tx: Tx | undefined, topic: string, payload: string): Promise<void>
+  /** The same for questions: at once, over the connection that listens, and lost where that is broken. */
+  tell(topic: string, payload: string): void
   subscribe(topic: string, listener: HintListener): () => void
   /**
    * Hints may have been lost. Reads again whatever they could have told of; the lease waits for it.
@@ -70,6 +72,7 @@ const RETRY_FIRST_MS = 50
 const RETRY_LAST_MS = 1_000
 /** Bounds what forged heartbeats can make grow. */
 const MAX_PEERS = 1_000
+const FORGET_PEERS_MS = 600_000
 
 export function createBus(options: BusOptions): Bus {
   const { database, log, beatMs = 1_000, leaseMs = 3_000, monotonicMs = leaseClock() } = options
@@ -189,11 +192,17 @@ export function createBus(options: BusOptions): Bus {
     void done.finally(() => applying.delete(done))
   }
 
+  function remember(peer: string): void {
+    const nowMs = monotonicMs()
+    for (const [other, atMs] of peers) if (nowMs - atMs > FORGET_PEERS_MS) peers.delete(other)
+    if (peers.has(peer) || peers.size < MAX_PEERS) peers.set(peer, nowMs)
+  }
+
   function heardBeat(sender: string, payload: string): void {
     if (sender !== node) {
       // Whoever is new learns of us at once.
       if (!peers.has(sender)) void publish(undefined, BEAT, '0').catch(() => {})
-      if (peers.has(sender) || peers.size < MAX_PEERS) peers.set(sender, monotonicMs())
+      remember(sender)
       return
     }
     if (sent === undefined || payload !== String(sent.beat)) return
@@ -225,10 +234,14 @@ export function createBus(options: BusOptions): Bus {
     }
   }
 
-  async function publish(tx: Tx | undefined, topic: string, payload: string): Promise<void> {
+  function messageOf(topic: string, payload: string): string {
     if (!TOPIC.test(topic) || !PAYLOAD.test(payload))
       throw new AppError('internal', { detail: `a hint of ${topic} is malformed` })
-    const message = `${node} ${topic} ${payload}`
+    return `${node} ${topic} ${payload}`
+  }
+
+  async function publish(tx: Tx | undefined, topic: string, payload: string): Promise<void> {
+    const message = messageOf(topic, payload)
     if (tx) await sql`select pg_notify(${CHANNEL}, ${message})`.execute(tx)
     else await database.pool.query('select pg_notify($1, $2)', [CHANNEL, message])
   }
@@ -261,6 +274,14 @@ export function createBus(options: BusOptions): Bus {
 
     publish,
 
+    tell(topic, payload) {
+      const message = messageOf(topic, payload)
+      const current = client
+      current
+        ?.query('select pg_notify($1, $2)', [CHANNEL, message])
+        .catch((error: unknown) => lose(current, error))
+    },
+
     subscribe(topic, listener) {
       const own: HintListener = (hint) => listener(hint)
       const set = listeners.get(topic) ?? new Set()
@@ -283,8 +304,7 @@ export function createBus(options: BusOptions): Bus {
     get alone() {
       const nowMs = monotonicMs()
       if (!client || nowMs - listeningSinceMs < 2 * beatMs) return false
-      for (const [peer, atMs] of peers) if (nowMs - atMs >= 4 * leaseMs) peers.delete(peer)
-      return peers.size === 0
+      return ![...peers.values()].some((atMs) => nowMs - atMs < 4 * leaseMs)
     },
 
     stats: () => ({

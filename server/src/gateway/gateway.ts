@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { IConnectPacket } from 'mqtt-packet'
 import { type DeviceId, endlessLease, isAppError, type TenureId } from '../core/index.ts'
@@ -62,8 +63,17 @@ class MqttGateway implements Gateway {
     const { resendSecret, formerResendSecrets = [] } = options
     this.#lines = new Lines({ stream, resendSecrets: [resendSecret, ...formerResendSecrets] })
     const graceMs = this.#limits.offlineGraceMs
-    const rows = new SessionRows({ database, node: 'main' })
-    this.#presence = new Presence({ lines: this.#lines, rows, registry, clock, log, graceMs })
+    const rows = new SessionRows({ database, node: bus?.node ?? randomUUID() })
+    this.#presence = new Presence({
+      lines: this.#lines,
+      rows,
+      registry,
+      bus,
+      clock,
+      log,
+      graceMs,
+      onMoved: (deviceId) => this.#sessions.get(deviceId)?.close(movedOn),
+    })
     this.#context = {
       limits: this.#limits,
       stream,
@@ -87,7 +97,7 @@ class MqttGateway implements Gateway {
 
   async start(): Promise<{ tlsPort?: number | undefined; plainPort?: number | undefined }> {
     const { registry, stream, bus } = this.#options
-    await this.#presence.start()
+    this.#presence.start()
     this.#stopListening = [
       registry.onTenureChange(
         (change) => this.#tenureChanged(change),
@@ -230,7 +240,7 @@ class MqttGateway implements Gateway {
     if (former) {
       // Only the same authenticated identity comes this far (section 3.1.4 [MQTT-3.1.4-3]).
       this.#context.counters.takenOver += 1
-      former.close({ code: reason.sessionTakenOver, text: 'the device has connected again' })
+      former.close(movedOn)
     }
     if (line) this.#live(line)
     connection.handler = session
@@ -338,6 +348,8 @@ class MqttGateway implements Gateway {
     for (let waitedMs = 0; waitedMs < maxMs && !holds(); waitedMs += 10) await sleep(10)
   }
 }
+
+const movedOn: Refusal = { code: reason.sessionTakenOver, text: 'the device has connected again' }
 
 function isCurrent(session: Session, tenureId: TenureId): boolean {
   return session.connection.open && session.tenureId === tenureId

@@ -10,6 +10,7 @@ export type {
 } from './face.ts'
 export { createGateway } from './gateway.ts'
 export type { GatewayLimits } from './limits.ts'
+export { createReach, type Reach } from './reach.ts'
 
 export const gatewayMigrations: Migrations = {
   room: 'gateway',

@@ -18,6 +18,8 @@ export interface Line {
   live: boolean
   /** What the stream says last of the device; undefined when nothing of this node is known. */
   recorded: 'online' | 'offline' | undefined
+  /** Of this node's row for the device; undefined before it is written. */
+  turn: number | undefined
   /** The tenure has ended: nothing more is written. */
   ended: boolean
 }
@@ -64,6 +66,7 @@ export class Lines {
       resends: new Resends({ stream: this.#stream, tenureId, secrets: this.#secrets }),
       live: false,
       recorded: undefined,
+      turn: undefined,
       ended: false,
     }
     if (other) this.end(other)

@@ -1,19 +1,30 @@
-import { isAppError, type Log } from '../core/index.ts'
+import { type Database, isAppError, type Log, type TenureId } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { HeldDevice } from '../registry/index.ts'
 import { openRecord, type StreamRecord } from '../stream/index.ts'
 import { viewOf } from './command-seals.ts'
 import { shown } from './content.ts'
 import type { Applied } from './projection.ts'
-import type { CommandRow } from './tables.ts'
+import { type CommandRow, kindOf } from './tables.ts'
+import { readPlaces } from './timeline.ts'
 import type { Watchers } from './watchers.ts'
 
 /** Batches that wait to be opened for watchers; beyond, the watchers are told to read again. */
 const MAX_WAITING = 64
 
+/** Rows of other processes that are read at once. */
+const MAX_READ = 2_000
+
 export interface Announcements {
-  batch(applied: Applied): void
+  /** What this process has applied. */
+  batch(applied: Pick<Applied, 'base' | 'records'>): void
+  /** What another process has applied: `count` places of the timeline after `base`. */
+  elsewhere(base: number, count: number): void
+  /** Nobody watches, or what was missed has been made good: what comes next is announced, nothing before it. */
+  startAnew(): void
   command(row: CommandRow): void
+  /** Of another process: as it stands when its turn comes. */
+  commandElsewhere(tenureId: TenureId, find: () => Promise<CommandRow | undefined>): void
   idle(): Promise<void>
   /** Records opened for watchers since the start, and those that did not open. */
   readonly opened: number
@@ -23,15 +34,24 @@ export interface Announcements {
 export interface AnnouncementsDependencies {
   watchers: Watchers
   keys: Pick<Keys, 'open'>
+  database: Database
+  /** No other process applies records. */
+  alone: () => boolean
   log: Log
 }
 
-/** Opens what is watched, and only that, and hands it to the watchers in order. */
-export function createAnnouncements({ watchers, keys, log }: AnnouncementsDependencies): Announcements {
+/**
+ * Opens what is watched, and only that, and hands it to the watchers in the order of the timeline, whichever process
+ * applied it.
+ */
+export function createAnnouncements(d: AnnouncementsDependencies): Announcements {
+  const { watchers, keys, log } = d
   let tail: Promise<void> = Promise.resolve()
   let waiting = 0
   let opened = 0
   let unreadable = 0
+  // The last place of the timeline that was announced or left out; undefined: begin with what comes next.
+  let announced: number | undefined
 
   function inOrder(job: () => Promise<void>): void {
     waiting += 1
@@ -41,7 +61,9 @@ export function createAnnouncements({ watchers, keys, log }: AnnouncementsDepend
       },
       (error: unknown) => {
         waiting -= 1
-        log.error('an update could not be handed to its watchers', { error })
+        announced = undefined
+        watchers.resync()
+        log.error('an update could not be handed to its watchers, who read again', { error })
       },
     )
   }
@@ -59,37 +81,81 @@ export function createAnnouncements({ watchers, keys, log }: AnnouncementsDepend
         payload: shown(device.model, r.kind, payload),
       })
     } catch (error) {
-      if (!isAppError(error, 'integrity_failed') && !isAppError(error, 'not_found')) {
-        watchers.push(r.tenureId, { kind: 'resync' })
-        throw error
-      }
+      if (!isAppError(error, 'integrity_failed') && !isAppError(error, 'not_found')) throw error
       unreadable += 1
       log.error('a record did not open', { error, tenureId: r.tenureId, recordId: r.recordId })
     }
   }
 
+  /** Announces what other processes put between the last announced place and `upTo`. */
+  async function catchUp(base: number, upTo: number): Promise<void> {
+    const from = announced ?? base
+    if (upTo <= from) return
+    if (!d.alone()) await readAndAnnounce(from, upTo)
+    announced = upTo
+  }
+
+  async function readAndAnnounce(from: number, upTo: number): Promise<void> {
+    const rows = await readPlaces(d.database, { after: from, upTo, limit: MAX_READ }, watchers.tenures())
+    if (rows.length >= MAX_READ) {
+      watchers.resync()
+      return
+    }
+    for (const { seq, tenure_id: tenureId, record_id: recordId, kind, sealed } of rows) {
+      const device = watchers.watched(tenureId)
+      const name = kindOf(kind)
+      if (!device || name === 'command') continue
+      await record(
+        device,
+        { seq, recordId, kind: name, deviceId: device.deviceId, tenureId, slots: [], sealed },
+        seq,
+      )
+    }
+  }
+
   return {
     batch({ base, records }) {
-      const watched = records.flatMap((r, index) => {
-        const device = watchers.watched(r.tenureId)
-        return device ? [{ device, r, seq: base + index + 1 }] : []
-      })
-      if (watched.length === 0) return
+      if (watchers.size === 0) {
+        announced = undefined
+        return
+      }
+      const last = base + records.length
       if (waiting >= MAX_WAITING) {
-        for (const tenureId of new Set(watched.map(({ r }) => r.tenureId))) {
-          watchers.push(tenureId, { kind: 'resync' })
-        }
+        for (const tenureId of new Set(records.map((r) => r.tenureId)))
+          if (watchers.watched(tenureId)) watchers.push(tenureId, { kind: 'resync' })
         return
       }
       inOrder(async () => {
-        for (const { device, r, seq } of watched) await record(device, r, seq)
+        await catchUp(base, base)
+        for (const [index, r] of records.entries()) {
+          const device = watchers.watched(r.tenureId)
+          if (device) await record(device, r, base + index + 1)
+        }
+        announced = Math.max(announced ?? 0, last)
       })
+    },
+    elsewhere(base, count) {
+      if (watchers.size === 0) announced = undefined
+      // Of many that wait, a later one reads for all.
+      else if (waiting < MAX_WAITING) inOrder(() => catchUp(base, base + count))
+    },
+    startAnew() {
+      announced = undefined
     },
     command(row) {
       if (!watchers.watched(row.tenure_id)) return
       inOrder(async () => {
         const command = viewOf(await keys.open(row.key_id), row)
         watchers.push(row.tenure_id, { kind: 'command', deviceId: row.device_id, command })
+      })
+    },
+    commandElsewhere(tenureId, find) {
+      if (!watchers.watched(tenureId)) return
+      inOrder(async () => {
+        const row = await find()
+        if (row?.tenure_id !== tenureId) return
+        const command = viewOf(await keys.open(row.key_id), row)
+        watchers.push(tenureId, { kind: 'command', deviceId: row.device_id, command })
       })
     },
     idle: () => tail,

@@ -54,6 +54,8 @@ export interface CommandStore {
   withdraw(row: CommandRow): Promise<boolean>
   /** What waits for a device, in the order of the requests. */
   queued(deviceId: DeviceId, nowMs: number): Promise<CommandRow[]>
+  /** Devices for which something waits. */
+  waiting(): Promise<{ deviceId: DeviceId; tenureId: TenureId }[]>
   deliver(
     commandId: CommandId,
     deviceId: DeviceId,
@@ -163,6 +165,17 @@ export function createCommandStore(d: CommandStoreDependencies): CommandStore {
         .where('due_ms', '>', nowMs)
         .orderBy('seq')
         .execute(),
+
+    async waiting() {
+      const rows = await queries()
+        .selectFrom('home.command')
+        .select(['device_id', 'tenure_id'])
+        .distinct()
+        .where('due_ms', 'is not', null)
+        .where('state', '=', 'queued')
+        .execute()
+      return rows.map((row) => ({ deviceId: row.device_id, tenureId: row.tenure_id }))
+    },
 
     async deliver(commandId, deviceId, tenureId, nowMs) {
       const row = await find(commandId)

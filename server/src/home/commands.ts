@@ -18,7 +18,9 @@ export interface CommandsDependencies {
   keys: Pick<Keys, 'open' | 'purpose'>
   registry: Pick<Registry, 'authorize' | 'device'>
   clock: Clock
-  isOnline: (deviceId: DeviceId) => boolean
+  isOnline: (deviceId: DeviceId) => boolean | Promise<boolean>
+  /** Connected to another process: it is told of the row, and sends it. False: it is to be sent from here. */
+  sendElsewhere: (row: CommandRow) => Promise<boolean>
   maxOpen: number
   changed: (row: CommandRow) => void
 }
@@ -80,7 +82,7 @@ export function createCommands(d: CommandsDependencies): Commands {
     if (earlier) return replay(earlier, requestDigests)
 
     const { whenOffline, expiresSeconds } = checked.policy
-    if (whenOffline === 'refuse' && !d.isOnline(deviceId)) throw offline()
+    if (whenOffline === 'refuse' && !(await d.isOnline(deviceId))) throw offline()
     const key = await d.keys.open(held.keyId)
     const nowMs = d.clock.nowMs()
     const expiresAtMs = nowMs + expiresSeconds * 1_000
@@ -101,7 +103,8 @@ export function createCommands(d: CommandsDependencies): Commands {
       { maxOpen: d.maxOpen, nowMs },
     )
     if (!created) return replay(row, requestDigests)
-    if ((await d.delivery.send(row, whenOffline)) === 'withdrawn') throw offline()
+    if (!(await d.sendElsewhere(row)) && (await d.delivery.send(row, whenOffline)) === 'withdrawn')
+      throw offline()
     const now = (await d.store.find(row.command_id)) ?? row
     if (now.state === 'queued') d.changed(now)
     return view(now)

@@ -38,9 +38,11 @@ export interface Delivery {
    */
   send(row: CommandRow, whenNotTaken: 'queue' | 'refuse'): Promise<SendOutcome | 'withdrawn'>
   ready(deviceId: DeviceId, tenureId: TenureId): void
+  /** Something waits for a device that is connected here. */
+  queued(deviceId: DeviceId, tenureId: TenureId): void
   acknowledged(commandId: CommandId, deviceId: DeviceId, tenureId: TenureId): void
   /** A command ended: it is not remembered as sent any more. */
-  forget(row: CommandRow): void
+  forget(row: Pick<CommandRow, 'command_id' | 'device_id'>): void
   retry(): void
   /** Settles when all that was begun is done. */
   idle(): Promise<void>
@@ -164,6 +166,9 @@ export function createDelivery(d: DeliveryDependencies): Delivery {
       // At once: what is sent from here on goes to the new session, also by what is in the lane already.
       lanes.get(deviceId)?.sent.clear()
       again.delete(deviceId)
+      void inLane(deviceId, (lane) => sendQueued(lane, deviceId, tenureId))
+    },
+    queued(deviceId, tenureId) {
       void inLane(deviceId, (lane) => sendQueued(lane, deviceId, tenureId))
     },
     acknowledged,

@@ -81,6 +81,8 @@ export type LiveUpdate =
   | { kind: 'command'; deviceId: DeviceId; command: CommandView }
   /** Updates were left out, or a device came or went: read the devices again. More updates follow. */
   | { kind: 'resync' }
+  /** This process is cut off from the others: nothing follows, begin again. */
+  | { kind: 'interrupted' }
   /** The watcher may no longer see this household, or it can't be known that it may: nothing follows. */
   | { kind: 'ended' }
 

@@ -1,4 +1,4 @@
-import type { Clock, Database, DeviceId, Log } from '../core/index.ts'
+import { type Bus, type Clock, type Database, type DeviceId, endlessLease, type Log } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Registry } from '../registry/index.ts'
 import type { Stream } from '../stream/index.ts'
@@ -9,6 +9,7 @@ import { createCommands } from './commands.ts'
 import { createDelivery } from './delivery.ts'
 import type { Deliver, DeviceView, Home } from './face.ts'
 import { readLiveState } from './live-state.ts'
+import { createNeighbours, type Neighbours } from './neighbours.ts'
 import { createProjection } from './projection.ts'
 import type { CommandRow } from './tables.ts'
 import { readTimeline } from './timeline.ts'
@@ -32,7 +33,11 @@ export interface HomeDependencies {
   log: Log
   deliver: Deliver
   /** Spares a command's row when the device is known to be away; `deliver` decides in any case. */
-  isOnline?: ((deviceId: DeviceId) => boolean) | undefined
+  isOnline?: ((deviceId: DeviceId) => boolean | Promise<boolean>) | undefined
+  /** Joins it to the other processes on the same database; without it there must be none. */
+  bus?: Bus | undefined
+  /** Whether the device is connected to this process; others send to theirs. */
+  isHere?: ((deviceId: DeviceId) => boolean) | undefined
   limits?: Partial<HomeLimits> | undefined
 }
 
@@ -40,7 +45,7 @@ const defaultLimits: HomeLimits = { openCommands: 64, watcherQueue: 256, watcher
 const TICK_MS = 1_000
 
 export function createHome(dependencies: HomeDependencies): Home {
-  const { database, keys, registry, stream, clock, deliver } = dependencies
+  const { database, keys, registry, stream, clock, deliver, bus, isHere = () => true } = dependencies
   const log = dependencies.log.child({ room: 'home' })
   const limits = { ...defaultLimits, ...dependencies.limits }
   const counts = { records: 0, ended: 0 }
@@ -49,10 +54,17 @@ export function createHome(dependencies: HomeDependencies): Home {
     registry,
     clock,
     log,
+    lease: bus?.lease ?? endlessLease,
     queueLength: limits.watcherQueue,
     checkMs: limits.watcherCheckMs,
   })
-  const announcements = createAnnouncements({ watchers, keys, log })
+  const announcements = createAnnouncements({
+    watchers,
+    keys,
+    database,
+    alone: () => bus?.alone ?? true,
+    log,
+  })
   const store = createCommandStore({ database, keys, log })
   const delivery = createDelivery({ store, keys, registry, clock, log, deliver, changed })
   const commands = createCommands({
@@ -62,12 +74,21 @@ export function createHome(dependencies: HomeDependencies): Home {
     registry,
     clock,
     isOnline: dependencies.isOnline ?? (() => true),
+    async sendElsewhere(row) {
+      if (!neighbours || isHere(row.device_id)) return false
+      await neighbours.queued(row)
+      return true
+    },
     maxOpen: limits.openCommands,
     changed,
   })
   const projection = createProjection({
     applyResults: (tx, results) => applyResults({ keys, log }, tx, results),
-    wanted: (records) => watchers.size > 0 && records.some((record) => watchers.watched(record.tenureId)),
+    applying: async (tx, base, count) => neighbours?.applied(tx, base, count),
+    wanted(records) {
+      if (watchers.size === 0) announcements.startAnew()
+      return watchers.size > 0 && records.some((record) => watchers.watched(record.tenureId))
+    },
     applied(batch) {
       announcements.batch(batch)
       for (const row of batch.ended) changed(row)
@@ -79,6 +100,9 @@ export function createHome(dependencies: HomeDependencies): Home {
     counts.records += records.length
   })
 
+  const neighbours: Neighbours | undefined =
+    bus && createNeighbours({ bus, store, delivery, commands, watchers, announcements, isHere, log })
+
   /** After the commit of a command's transition. */
   function changed(row: CommandRow): void {
     if (row.due_ms === null) {
@@ -87,6 +111,7 @@ export function createHome(dependencies: HomeDependencies): Home {
     }
     commands.wake(row.command_id)
     announcements.command(row)
+    neighbours?.changed(row)
   }
 
   let timer: NodeJS.Timeout | undefined
@@ -112,6 +137,7 @@ export function createHome(dependencies: HomeDependencies): Home {
         registry.onTenureChange(watchers.tenureChanged),
         registry.onAccessChange(watchers.accessChanged),
       ]
+      neighbours?.start()
       await reader.start()
       timer = setInterval(() => {
         ticking ??= tick()
@@ -124,6 +150,7 @@ export function createHome(dependencies: HomeDependencies): Home {
     async close() {
       clearInterval(timer)
       for (const stop of stopListening) stop()
+      neighbours?.close()
       await reader.close()
       projection.settle()
       projection.close()

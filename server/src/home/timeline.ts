@@ -44,6 +44,25 @@ export async function appendCommandEvent(
     .execute()
 }
 
+/** Rows of these tenures in places of the home's order, oldest first. */
+export async function readPlaces(
+  database: Database,
+  places: { after: number; upTo: number; limit: number },
+  tenureIds: TenureId[],
+): Promise<TimelineRow[]> {
+  if (tenureIds.length === 0) return []
+  return database.queries
+    .withTables<HomeTables>()
+    .selectFrom('home.timeline')
+    .selectAll()
+    .where('tenure_id', '=', sql<TenureId>`any(${tenureIds}::uuid[])`)
+    .where('seq', '>', places.after)
+    .where('seq', '<=', places.upTo)
+    .orderBy('seq')
+    .limit(places.limit)
+    .execute()
+}
+
 /** One page of a tenure's timeline, newest first. */
 export async function readTimeline(
   database: Database,

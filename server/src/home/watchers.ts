@@ -1,8 +1,10 @@
 import {
   type AccountId,
+  AppError,
   type Clock,
   type HouseholdId,
   isAppError,
+  type Lease,
   type Log,
   type TenureId,
 } from '../core/index.ts'
@@ -27,6 +29,7 @@ export interface WatcherOptions {
   registry: Pick<Registry, 'devices'>
   clock: Clock
   log: Log
+  lease: Pick<Lease, 'holds' | 'term' | 'require'>
   queueLength: number
   checkMs: number
 }
@@ -35,11 +38,19 @@ export interface Watchers {
   watch(accountId: AccountId, householdId: HouseholdId, listener: LiveListener): Promise<() => void>
   /** The device as its watchers hold it, or undefined when nobody watches the tenure. */
   watched(tenureId: TenureId): HeldDevice | undefined
+  /** All tenures that somebody watches. */
+  tenures(): TenureId[]
   push(tenureId: TenureId, update: LiveUpdate): void
+  /** Updates were lost: everybody reads again. */
+  resync(): void
   /** Cuts the former tenure off at once, before this returns; then reads again who may see what. */
   tenureChanged(change: TenureChange): void
   /** Suspends all who watch the household, before this returns; then reads again who may see what. */
   accessChanged(change: AccessChange): void
+  /** Changes may have been missed: suspends all; resolves when each right has been read again. @throws AppError unavailable */
+  readAgain(): Promise<void>
+  /** This process may not rely on what it knows: ends all, who may begin anew elsewhere. */
+  interrupt(): void
   /** Checks again every watcher whose last check is older than the interval. */
   recheck(): Promise<void>
   close(): void
@@ -49,7 +60,14 @@ export interface Watchers {
 /** After so many intervals without a successful check, knowledge of a right has expired. */
 const LEASE_INTERVALS = 3
 
-export function createWatchers({ registry, clock, log, queueLength, checkMs }: WatcherOptions): Watchers {
+export function createWatchers({
+  registry,
+  clock,
+  log,
+  lease,
+  queueLength,
+  checkMs,
+}: WatcherOptions): Watchers {
   const all = new Set<Watcher>()
   const byTenure = new Map<TenureId, Set<Watcher>>()
   // Counts changes of tenure and access: what was read while one happened may be out of date, and is read again.
@@ -76,10 +94,10 @@ export function createWatchers({ registry, clock, log, queueLength, checkMs }: W
     all.delete(watcher)
   }
 
-  function end(watcher: Watcher): void {
+  function end(watcher: Watcher, kind: 'ended' | 'interrupted' = 'ended'): void {
     if (watcher.ended) return
     remove(watcher)
-    void tell(watcher, { kind: 'ended' })
+    void tell(watcher, { kind })
   }
 
   function tell(watcher: Watcher, update: LiveUpdate): void | Promise<void> {
@@ -104,6 +122,10 @@ export function createWatchers({ registry, clock, log, queueLength, checkMs }: W
       if (!next) return
       if (next.tenureId !== undefined && !watcher.tenures.get(next.tenureId)?.visibleAt(clock.nowMs()))
         continue
+      if (!lease.holds()) {
+        end(watcher, 'interrupted')
+        return
+      }
       if (clock.nowMs() - watcher.checkedAtMs > checkMs * LEASE_INTERVALS) {
         end(watcher)
         return
@@ -127,10 +149,12 @@ export function createWatchers({ registry, clock, log, queueLength, checkMs }: W
     use: (held: HeldDevice[], atMs: number) => void,
   ): Promise<void> {
     for (;;) {
+      lease.require()
       const before = generation
+      const { term } = lease
       const atMs = clock.nowMs()
       const held = await registry.devices(accountId, householdId)
-      if (before === generation) return use(held, atMs)
+      if (before === generation && term === lease.term) return use(held, atMs)
     }
   }
 
@@ -198,6 +222,23 @@ export function createWatchers({ registry, clock, log, queueLength, checkMs }: W
     watched(tenureId) {
       for (const watcher of byTenure.get(tenureId) ?? []) return watcher.tenures.get(tenureId)
       return undefined
+    },
+    tenures: () => [...byTenure.keys()],
+    resync() {
+      for (const watcher of [...all]) enqueue(watcher, { kind: 'resync' })
+    },
+    async readAgain() {
+      generation++
+      for (const watcher of all) watcher.suspended = true
+      const before = [...all]
+      await checkAll(() => true)
+      if (before.some((watcher) => watcher.suspended && !watcher.ended))
+        throw new AppError('unavailable', { detail: 'the rights to watch could not be read' })
+      for (const watcher of before) enqueue(watcher, { kind: 'resync' })
+    },
+    interrupt() {
+      generation++
+      for (const watcher of [...all]) end(watcher, 'interrupted')
     },
     push(tenureId, update) {
       for (const watcher of [...(byTenure.get(tenureId) ?? [])]) enqueue(watcher, update, tenureId)

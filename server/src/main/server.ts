@@ -7,6 +7,7 @@ import {
   createLog,
   type Database,
   type DatabaseOptions,
+  type DeviceId,
   isAppError,
   type Log,
   migrate,
@@ -15,7 +16,7 @@ import {
   systemClock,
 } from '../core/index.ts'
 import { createEmbeddedPostgres } from '../embedded/index.ts'
-import { createGateway, type Gateway, gatewayMigrations } from '../gateway/index.ts'
+import { createGateway, createReach, type Gateway, gatewayMigrations } from '../gateway/index.ts'
 import { createHome, homeMigrations } from '../home/index.ts'
 import { createIdentity, identityMigrations } from '../identity/index.ts'
 import {
@@ -107,13 +108,16 @@ async function startRooms(
   const identity = createIdentity({ database, keys, vault, clock, log, issuer: () => url })
   // The gateway is made last, for it stands on all the others; what they ask of it, they ask when devices are there.
   let gateway: Gateway | undefined
+  const isHere = (id: DeviceId) => gateway?.isOnline(id) ?? false
+  const reach = createReach({ bus, isHere })
+  closers.push(() => reach.close())
   const registry = createRegistry({
     database,
     keys,
     clock,
     log,
     bus,
-    isOnline: (id) => gateway?.isOnline(id) ?? false,
+    isOnline: reach.isOnline,
   })
   // A reader that is behind takes larger steps: live state then costs less a record.
   const stream = createStream({ database, keys, clock, log, limits: { readRecords: 10_000 } })
@@ -125,7 +129,9 @@ async function startRooms(
     clock,
     log,
     deliver: (command) => gateway?.deliver(command) ?? false,
-    isOnline: (id) => gateway?.isOnline(id) ?? false,
+    bus,
+    isHere,
+    isOnline: reach.isOnline,
   })
   onProgress('preparing the device authority')
   await registry.start()

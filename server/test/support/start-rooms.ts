@@ -2,11 +2,29 @@ import { readFile } from 'node:fs/promises'
 import mqtt, { type MqttClient } from 'mqtt'
 import { type Api, type ApiLimits, type ApiOptions, createApi } from '../../src/api/index.ts'
 import { type Client, createClient, memorySessionStore } from '../../src/client/index.ts'
-import { type Clock, type Log, Personal, Secret, silentLog, systemClock } from '../../src/core/index.ts'
-import { createGateway, type Gateway, gatewayMigrations } from '../../src/gateway/index.ts'
+import {
+  type Bus,
+  type BusOptions,
+  type Clock,
+  createBus,
+  type DeviceId,
+  type Log,
+  openDatabase,
+  Personal,
+  Secret,
+  silentLog,
+  systemClock,
+} from '../../src/core/index.ts'
+import { createGateway, createReach, type Gateway, gatewayMigrations } from '../../src/gateway/index.ts'
 import { createHome, type Home, homeMigrations } from '../../src/home/index.ts'
 import { createIdentity, type Identity, identityMigrations } from '../../src/identity/index.ts'
-import { createKeys, type Keys, keysMigrations, memoryKeyProvider } from '../../src/keys/index.ts'
+import {
+  createKeys,
+  type KeyProvider,
+  type Keys,
+  keysMigrations,
+  memoryKeyProvider,
+} from '../../src/keys/index.ts'
 import { createMail, type Mail, mailMigrations, type SmtpOptions } from '../../src/mail/index.ts'
 import {
   createRegistry,
@@ -21,6 +39,8 @@ import { createTestDatabase } from './database.ts'
 /** The rooms as `main` joins them, on one database of their own and on free ports of 127.0.0.1. */
 export interface Rooms {
   database: Awaited<ReturnType<typeof createTestDatabase>>
+  provider: KeyProvider
+  bus: Bus
   keys: Keys
   vault: Vault
   mail: Mail
@@ -44,6 +64,11 @@ export interface RoomsOptions {
   limits?: Partial<ApiLimits>
   /** Without one, letters stay in the outbox. */
   smtp?: SmtpOptions
+  /** As another process on the same database, with the same root key. */
+  beside?: Rooms
+  /** Another way to that database. */
+  databaseUrl?: string
+  bus?: Partial<BusOptions>
   /** Puts something else in a room's place, e.g. one that fails. */
   replace?: (rooms: Replaceable) => Partial<Replaceable>
   api?: Partial<Pick<ApiOptions, 'ready' | 'trustedProxies' | 'listen' | 'publicUrl'>>
@@ -57,21 +82,29 @@ export async function startRooms({
   log = silentLog,
   limits = {},
   replace,
+  beside,
+  databaseUrl,
+  bus: busOptions = {},
   smtp,
   api: apiOptions = {},
 }: RoomsOptions = {}): Promise<Rooms> {
-  const database = await createTestDatabase([
-    keysMigrations,
-    vaultMigrations,
-    mailMigrations,
-    identityMigrations,
-    registryMigrations,
-    streamMigrations,
-    homeMigrations,
-    gatewayMigrations,
-  ])
+  const database = beside
+    ? openBeside(databaseUrl ?? beside.database.url)
+    : await createTestDatabase([
+        keysMigrations,
+        vaultMigrations,
+        mailMigrations,
+        identityMigrations,
+        registryMigrations,
+        streamMigrations,
+        homeMigrations,
+        gatewayMigrations,
+      ])
   const common = { database, clock, log }
-  const keys = createKeys({ ...common, provider: memoryKeyProvider() })
+  const bus = createBus({ database, log, ...busOptions })
+  await bus.start()
+  const provider = beside?.provider ?? memoryKeyProvider()
+  const keys = createKeys({ ...common, provider })
   await keys.start()
   const vault = createVault({ ...common, keys })
   const mail = createMail({ ...common, keys, vault, smtp })
@@ -90,10 +123,13 @@ export async function startRooms({
     },
   })
   let gateway: Gateway | undefined
+  const isHere = (id: DeviceId) => gateway?.isOnline(id) ?? false
+  const reach = createReach({ bus, isHere })
   const registry = createRegistry({
     ...common,
     keys,
-    isOnline: (id) => gateway?.isOnline(id) ?? false,
+    bus,
+    isOnline: reach.isOnline,
   })
   const stream = createStream({ ...common, keys })
   const home = createHome({
@@ -101,6 +137,9 @@ export async function startRooms({
     keys,
     registry,
     stream,
+    bus,
+    isHere,
+    isOnline: reach.isOnline,
     deliver: (command) => gateway?.deliver(command) ?? false,
   })
   await registry.start()
@@ -110,6 +149,7 @@ export async function startRooms({
     ...common,
     registry,
     stream,
+    bus,
     resendSecret: keys.purpose('gateway').deriveSecret('resends'),
     plain: { host: '127.0.0.1', port: 0 },
     onDeviceReady: (deviceId, tenureId) => home.deviceReady(deviceId, tenureId),
@@ -128,7 +168,8 @@ export async function startRooms({
     log,
     listen: { host: '127.0.0.1', port: 0 },
     ops: { host: '127.0.0.1', port: 0 },
-    ready: () => true,
+    ready: () => bus.lease.holds(),
+    lease: bus.lease,
     stats: () => ({ ...stream.stats(), ...home.stats(), ...gateway?.stats() }),
     ...apiOptions,
     limits: { signUpsPer10MinutesPerAddress: 10_000, signInsPerMinutePerAddress: 10_000, ...limits },
@@ -138,6 +179,8 @@ export async function startRooms({
   await identity.start()
   return {
     database,
+    provider,
+    bus,
     keys,
     vault,
     mail,
@@ -158,10 +201,17 @@ export async function startRooms({
       await stream.close()
       await registry.close()
       await mail.close()
+      reach.close()
       await keys.close()
+      await bus.close()
       await database.drop()
     },
   }
+}
+
+function openBeside(url: string): Rooms['database'] {
+  const database = openDatabase({ connection: { connectionString: url }, log: silentLog })
+  return { ...database, url, drop: () => database.close() }
 }
 
 const PASSWORD = 'correct horse battery staple'
