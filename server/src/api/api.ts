@@ -12,11 +12,14 @@ import { deviceRoutes } from './devices.ts'
 import { healthRoutes } from './health.ts'
 import { householdLogRoutes } from './household-log.ts'
 import { householdRoutes } from './households.ts'
+import { invitationRoutes } from './invitations.ts'
+import { joinPageRoutes } from './join-page.ts'
 import { refuseWithoutLease } from './lease.ts'
 import { type ApiLimits, defaultLimits } from './limits.ts'
 import { liveRoutes } from './live.ts'
 import { createLiveStreams } from './live-streams.ts'
 import { meRoutes } from './me.ts'
+import { memberRoutes } from './members.ts'
 import { modelRoutes } from './models.ts'
 import { oauthRoutes } from './oauth.ts'
 import { documentRoutes } from './openapi.ts'
@@ -28,6 +31,7 @@ import { provisioningRoutes } from './provisioning.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { createServer, listen } from './server.ts'
 import { signUpRoutes } from './sign-up.ts'
+import { supportAccessRoutes } from './support-access.ts'
 
 export interface ApiOptions {
   identity: Identity
@@ -114,6 +118,7 @@ export function createApi(options: ApiOptions): Api {
       home,
       live,
       ready,
+      url: () => url,
       clock,
       log,
     }
@@ -124,6 +129,10 @@ export function createApi(options: ApiOptions): Api {
     passkeyRoutes(parts)
     householdRoutes(parts)
     householdLogRoutes(parts)
+    memberRoutes(parts)
+    invitationRoutes(parts)
+    joinPageRoutes(parts)
+    supportAccessRoutes(parts)
     liveRoutes(parts)
     deviceRoutes(parts)
     commandRoutes(parts)

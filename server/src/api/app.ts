@@ -34,6 +34,8 @@ export interface RouteParts {
   home: Home
   live: LiveStreams
   ready: () => boolean | Promise<boolean>
+  /** The public URL. */
+  url: () => string
   clock: Clock
   log: Log
 }

@@ -6,10 +6,12 @@ import type { RateLimits } from './rate-limits.ts'
 
 /**
  * First step of each route's list. The wrong kind of caller is answered as if nothing were there: operators have
- * no way to a customer's routes, nor customers to theirs.
+ * no way to a customer's routes, nor customers to theirs. `customerOrSupport` is for what is done on one device: there a
+ * support operator is let through to the room, which lets act only whom the device's own household let in.
  */
 export interface Authenticate {
   customer: onRequestAsyncHookHandler
+  customerOrSupport: onRequestAsyncHookHandler
   operator: onRequestAsyncHookHandler
   anybody: onRequestAsyncHookHandler
 }
@@ -39,6 +41,7 @@ export function createAuthenticate(o: {
   }
   return {
     customer: step(({ kind }) => kind === 'customer'),
+    customerOrSupport: step(({ kind, roles }) => kind === 'customer' || roles.includes('support')),
     operator: step(({ kind }) => kind === 'operator'),
     anybody: step(() => true),
   }

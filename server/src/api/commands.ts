@@ -29,7 +29,7 @@ export function commandRoutes({ app, authenticate, limit, home }: RouteParts): v
   app.post(
     '/v1/devices/:deviceId/commands',
     {
-      onRequest: [authenticate.customer, limit.perAccount, limit.commands],
+      onRequest: [authenticate.customerOrSupport, limit.perAccount, limit.commands],
       schema: {
         summary: 'Ask the device to do something',
         description:
@@ -78,7 +78,7 @@ export function commandRoutes({ app, authenticate, limit, home }: RouteParts): v
   app.get(
     '/v1/commands/:commandId',
     {
-      onRequest: [authenticate.customer, limit.perAccount],
+      onRequest: [authenticate.customerOrSupport, limit.perAccount],
       schema: {
         summary: 'How a command stands',
         tags,

@@ -20,7 +20,7 @@ export function deviceRoutes({ app, authenticate, limit, registry, home }: Route
   app.get(
     '/v1/devices/:deviceId',
     {
-      onRequest: [authenticate.customer, limit.perAccount],
+      onRequest: [authenticate.customerOrSupport, limit.perAccount],
       schema: {
         summary: 'One device, with its live state',
         tags,
@@ -59,7 +59,7 @@ export function deviceRoutes({ app, authenticate, limit, registry, home }: Route
   app.get(
     '/v1/devices/:deviceId/timeline',
     {
-      onRequest: [authenticate.customer, limit.perAccount],
+      onRequest: [authenticate.customerOrSupport, limit.perAccount],
       schema: {
         summary: 'What the device did in this tenure, newest first',
         tags,

@@ -13,6 +13,11 @@ export interface ApiLimits {
   /** Claims with a code that was refused: guessing. An installer who claims many devices is not held up. */
   refusedClaimsPer10MinutesPerAccount: number
   refusedClaimsPer10MinutesPerAddress: number
+  /** Codes of invitations, and those that support says, that were refused: guessing. */
+  refusedCodesPer10MinutesPerAccount: number
+  refusedCodesPer10MinutesPerAddress: number
+  /** Letters to addresses that have not asked for them. */
+  invitationLettersPerDayPerAccount: number
   commandsPerMinutePerAccount: number
   liveStreams: number
   liveStreamsPerAccount: number
@@ -44,6 +49,9 @@ export const defaultLimits: ApiLimits = {
   operatorEnrolmentsPer10MinutesPerAddress: 10,
   refusedClaimsPer10MinutesPerAccount: 20,
   refusedClaimsPer10MinutesPerAddress: 100,
+  refusedCodesPer10MinutesPerAccount: 10,
+  refusedCodesPer10MinutesPerAddress: 100,
+  invitationLettersPerDayPerAccount: 20,
   commandsPerMinutePerAccount: 1_200,
   liveStreams: 5_000,
   liveStreamsPerAccount: 16,

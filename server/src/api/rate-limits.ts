@@ -17,6 +17,10 @@ export interface RateLimits {
   commands: Hook
   refusedTokens: Refusals
   refusedClaims: Refusals
+  /** Codes of invitations, and those that support says. */
+  refusedCodes: Refusals
+  /** Letters to addresses that somebody typed. */
+  invitationLetters: Hook
 }
 
 /** Bounds guessing without bounding honest use: only what was refused counts. */
@@ -52,6 +56,11 @@ export async function createRateLimits(app: FastifyInstance, limits: ApiLimits):
       limiter(limits.refusedClaimsPer10MinutesPerAddress, 10 * MINUTE_MS),
       limiter(limits.refusedClaimsPer10MinutesPerAccount, 10 * MINUTE_MS, ofAccount),
     ]),
+    refusedCodes: refusals('code_refused', [
+      limiter(limits.refusedCodesPer10MinutesPerAddress, 10 * MINUTE_MS),
+      limiter(limits.refusedCodesPer10MinutesPerAccount, 10 * MINUTE_MS, ofAccount),
+    ]),
+    invitationLetters: byAccount(limits.invitationLettersPerDayPerAccount, 24 * 60 * MINUTE_MS),
   }
 }
 

@@ -1,57 +1,23 @@
 import type { Command } from 'commander'
-import type { Client } from '../client/index.ts'
-import { AppError } from '../core/index.ts'
 import type { CliContext } from './context.ts'
+import { devicesIn, findDevice, findHousehold, listDevices, listHouseholds, NO_HOMES } from './find.ts'
 import { nicknamesOf, sentence } from './household-log.ts'
+import { addInvitationCommands } from './invitations.ts'
+import { addMemberCommands } from './members.ts'
 import type { DeviceShape, HouseholdShape, LogEntryShape } from './shapes.ts'
+import { addSupportCommands } from './support-access.ts'
 import { print, table } from './terminal.ts'
 import { wholeNumber } from './whole-number.ts'
 
-const NO_HOMES = 'No homes yet. Make one with: npx hearthlock homes create --name Home'
 const NO_DEVICES = 'No devices yet. Take one in with the code on its label: npx hearthlock claim <code>'
-
-async function listHouseholds(client: Client): Promise<HouseholdShape[]> {
-  return (await client.request<{ households: HouseholdShape[] }>('GET', '/v1/households')).households
-}
-
-export async function listDevices(client: Client, householdId: string): Promise<DeviceShape[]> {
-  return (await client.request<{ devices: DeviceShape[] }>('GET', `/v1/households/${householdId}/devices`))
-    .devices
-}
-
-/** The home that a person means: by id or name; the only one when none is said. */
-export async function findHousehold(client: Client, wanted: string | undefined): Promise<HouseholdShape> {
-  const all = await listHouseholds(client)
-  const fits =
-    wanted === undefined ? all : all.filter((home) => home.householdId === wanted || home.name === wanted)
-  const [only, second] = fits
-  if (only && !second) return only
-  if (all.length === 0) throw new AppError('invalid_request', { message: NO_HOMES })
-  throw new AppError('invalid_request', {
-    message: `${second ? 'Several homes fit' : 'There is no such home'}. Say which with --home; list them with: npx hearthlock homes`,
-  })
-}
-
-/** The device that a person means: by nickname, id, or the beginning of an id. */
-export async function findDevice(client: Client, wanted: string): Promise<DeviceShape> {
-  const homes = await listHouseholds(client)
-  const all = (await Promise.all(homes.map((home) => listDevices(client, home.householdId)))).flat()
-  const byName = all.filter((device) => device.nickname === wanted || device.deviceId === wanted)
-  const fits =
-    byName.length > 0
-      ? byName
-      : all.filter((device) => wanted.length >= 4 && device.deviceId.startsWith(wanted))
-  const [only, second] = fits
-  if (only && !second) return only
-  throw new AppError('invalid_request', {
-    message: `${second ? 'Several devices fit' : 'There is no such device'}. List them with: npx hearthlock devices`,
-  })
-}
 
 export function addHomeCommands(program: Command, context: CliContext): void {
   const { terminal } = context
 
   const homes = program.command('homes').description('list your homes; "homes create" makes one')
+  addMemberCommands(homes, context)
+  addInvitationCommands(homes, context)
+  addSupportCommands(homes, context)
   homes.action(async () => {
     const rows = (await listHouseholds(context.as('customer'))).map((home) => [
       home.name,
@@ -96,8 +62,8 @@ export function addHomeCommands(program: Command, context: CliContext): void {
       const client = context.as('customer')
       const chosen = home === undefined ? await listHouseholds(client) : [await findHousehold(client, home)]
       const rows: string[][] = []
-      for (const { householdId, name } of chosen) {
-        for (const device of await listDevices(client, householdId)) rows.push(deviceRow(name, device))
+      for (const household of chosen) {
+        for (const device of await devicesIn(client, household)) rows.push(deviceRow(household.name, device))
       }
       table(terminal, {
         header: ['HOME', 'DEVICE', 'MODEL', 'ONLINE', 'ID', 'STATE'],

@@ -11,6 +11,30 @@ export function sentence(entry: LogEntryShape, nicknames: ReadonlyMap<string, st
       return `${by} made this home`
     case 'claimed':
       return `${by} took in ${device}`
+    case 'invited':
+      return `${by} invited somebody as ${details.role}`
+    case 'invitation_revoked':
+      return `${by} took an invitation back`
+    case 'joined':
+      return `${account} joined as ${details.role}, invited by ${by}`
+    case 'left':
+      return `${account} left`
+    case 'removed':
+      return `${by} removed ${account}, who was ${details.role}`
+    case 'role_changed':
+      return `${by} made ${account} ${details.to} instead of ${details.from}`
+    case 'guest_changed':
+      return `${by} changed the times or devices of the guest ${account}`
+    case 'handed_over':
+      return `${by} handed the home over to ${account}${details.remains === 'owner' ? ' and owns it with them' : ''}`
+    case 'account_erased':
+      return 'A member erased their account'
+    case 'support_given':
+      return `${by} let the support operator ${account} ${actsOf(details.acts)} ${listed(details.devices, nicknames)}`
+    case 'support_used':
+      return `The support operator ${account} used ${device}: ${details.act}`
+    case 'support_ended':
+      return `${by} ended the access of the support operator ${account}`
     default:
       return plain(kind, [by, account, device].filter(Boolean), details)
   }
@@ -20,6 +44,14 @@ export function sentence(entry: LogEntryShape, nicknames: ReadonlyMap<string, st
 function plain(kind: string, who: string[], details: Record<string, unknown>): string {
   const more = Object.entries(details).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
   return [kind.replaceAll('_', ' '), ...who, ...more].join(' ')
+}
+
+function actsOf(acts: unknown): string {
+  return Array.isArray(acts) && acts.includes('control') ? 'see and control' : 'see'
+}
+
+function listed(devices: unknown, nicknames: ReadonlyMap<string, string>): string {
+  return Array.isArray(devices) ? devices.map((id) => deviceName(String(id), nicknames)).join(', ') : ''
 }
 
 function nameOf(person: PersonShape | undefined): string {

@@ -12,6 +12,7 @@ import { addPasskeyCommands } from './passkeys.ts'
 import { addPeopleCommands } from './people.ts'
 import { addSimulateCommand } from './simulate.ts'
 import { addStartCommand } from './start.ts'
+import { addAccessRequestCommand } from './support-access.ts'
 import { clean, type Terminal } from './terminal.ts'
 import { addWatchCommands } from './watch.ts'
 
@@ -60,6 +61,7 @@ function buildProgram(context: CliContext): Command {
   addControlCommands(program, context)
   addWatchCommands(program, context)
   addOperatorCommands(program, context)
+  addAccessRequestCommand(program, context)
   addOutboxCommands(program, context)
   addDeviceTokenCommand(program, context)
   addSimulateCommand(program, context)

@@ -11,6 +11,31 @@ export interface PersonShape {
   name?: string
 }
 
+export interface GuestShape {
+  until: string
+  hours?: { timeZone: string; windows: { days: string[]; from: string; to: string }[] }
+  devices: { deviceId: string; acts: string[] }[]
+}
+
+export interface MemberShape extends PersonShape {
+  role: string
+  guest?: GuestShape
+}
+
+export interface InvitationShape {
+  invitationId: string
+  by: PersonShape
+  role: string
+  guest?: GuestShape
+  expiresAt: string
+}
+
+export interface SupportAccessShape {
+  operator: PersonShape
+  devices: { deviceId: string; acts: string[] }[]
+  until: string
+}
+
 export interface LogEntryShape {
   seq: number
   at: string

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
-import { findDevice, findHousehold, listDevices } from './homes.ts'
+import { findDevice, findHousehold, listDevices } from './find.ts'
 import type { TimelineShape } from './shapes.ts'
 import { print } from './terminal.ts'
 import { wholeNumber } from './whole-number.ts'

@@ -1,8 +1,9 @@
 import type { Personal, Secret } from '../core/index.ts'
 import { accountLetters } from './account-letters.ts'
+import { householdLetters } from './household-letters.ts'
 import type { Kind } from './letter-kind.ts'
 
-const catalogue = { ...accountLetters }
+const catalogue = { ...accountLetters, ...householdLetters }
 
 type Catalogue = typeof catalogue
 export type LetterKind = keyof Catalogue

@@ -31,6 +31,7 @@ import { createRegistry, registryMigrations } from '../registry/index.ts'
 import { createStream, streamMigrations } from '../stream/index.ts'
 import { createVault, vaultMigrations } from '../vault/index.ts'
 import type { Config } from './config.ts'
+import { householdLetters } from './household-letters.ts'
 import { lockDataDirectory } from './instance-lock.ts'
 
 const migrations = [
@@ -117,6 +118,7 @@ async function startRooms(
     clock,
     log,
     bus,
+    notify: householdLetters(mail),
     isOnline: reach.isOnline,
   })
   // A reader that is behind takes larger steps: live state then costs less a record.

@@ -1,4 +1,4 @@
-import type { AccountId, DeviceId, HouseholdId, Tx } from '../core/index.ts'
+import type { AccountId, DeviceId, HouseholdId, Personal, Secret, Tx } from '../core/index.ts'
 import type { Act, MemberRole } from './acts.ts'
 
 /** Whom and what an event is about. `by` acted; it is absent where the server, or a device, did. */
@@ -50,10 +50,9 @@ export function isTold({ kind }: HouseholdEvent): boolean {
 }
 
 /** What people are to be told. It is handed over within the transaction that it tells of. */
-export interface RegistryNotice {
-  to: AccountId[]
-  householdId: HouseholdId
-  event: HouseholdEvent
-}
+export type RegistryNotice =
+  | { about: 'household'; to: AccountId[]; householdId: HouseholdId; event: HouseholdEvent }
+  /** To an address that somebody typed, who may have no account. */
+  | { about: 'invitation'; to: Personal; householdId: HouseholdId; code: Secret }
 
 export type Notify = (tx: Tx, notice: RegistryNotice) => Promise<void>

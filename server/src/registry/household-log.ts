@@ -63,8 +63,9 @@ export function createHouseholdLog(d: {
       .where('role', '=', 'owner')
       .execute()
     const to = new Set(owners.map((owner) => owner.account_id))
-    if (event.account !== undefined) to.add(event.account)
-    await d.notify(tx, { to: [...to], householdId, event })
+    // An operator has been told by the code that worked.
+    if (event.account !== undefined && event.kind !== 'support_given') to.add(event.account)
+    await d.notify(tx, { about: 'household', to: [...to], householdId, event })
   }
 
   return {

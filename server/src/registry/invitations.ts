@@ -13,6 +13,7 @@ import { type AccessGrants, checkDeviceGrants } from './access-grants.ts'
 import type { Changes } from './changes.ts'
 import { canonicalClaimCode, newClaimCode } from './claim-code.ts'
 import { checkGuestSchedule } from './guest-schedule.ts'
+import type { Notify } from './household-event.ts'
 import type { HouseholdLog } from './household-log.ts'
 import { roomForAnother } from './households.ts'
 import { lockHousehold, type Memberships, schedulePlace } from './memberships.ts'
@@ -38,6 +39,7 @@ export interface InvitationsOptions {
   grants: AccessGrants
   householdLog: HouseholdLog
   changes: Changes
+  notify: Notify
 }
 
 type Terms = Pick<Invitation, 'as' | 'expiresAtMs'>
@@ -125,7 +127,7 @@ export function createInvitations(d: InvitationsOptions): Invitations {
   }
 
   return {
-    async invite({ accountId, householdId, as, hours }) {
+    async invite({ accountId, householdId, as, hours, mailTo }) {
       const wanted = checkNewRole(as, now())
       if (!Number.isInteger(hours) || hours < 1 || hours > MAX_HOURS) {
         throw new AppError('invalid_request', {
@@ -162,6 +164,7 @@ export function createInvitations(d: InvitationsOptions): Invitations {
           })
           .execute()
         await d.householdLog.append(tx, householdId, { kind: 'invited', by: accountId, role: wanted.role })
+        if (mailTo) await d.notify(tx, { about: 'invitation', to: mailTo, householdId, code })
       })
       return { invitation, code }
     },

@@ -1,4 +1,4 @@
-import type { AccountId, DeviceId, HouseholdId, InvitationId, Secret, Tx } from '../core/index.ts'
+import type { AccountId, DeviceId, HouseholdId, InvitationId, Personal, Secret, Tx } from '../core/index.ts'
 import type { MemberRole } from './acts.ts'
 import type { GuestSchedule } from './guest-schedule.ts'
 
@@ -64,9 +64,9 @@ export interface People {
    */
   handOver(request: OfMember & { remains: 'owner' | 'adult' }): Promise<void>
 
-  /** A one-use code, good for 1..168 hours. @throws AppError invalid_request, conflict when too many are open */
+  /** A one-use code, good for 1..168 hours; it is sent to `mailTo`, too. @throws AppError invalid_request, conflict when too many are open */
   invite(
-    request: InHousehold & { as: NewRole; hours: number },
+    request: InHousehold & { as: NewRole; hours: number; mailTo?: Personal | undefined },
   ): Promise<{ invitation: Invitation; code: Secret }>
   invitations(accountId: AccountId, householdId: HouseholdId): Promise<Invitation[]>
   revokeInvitation(request: InHousehold & { invitationId: InvitationId }): Promise<void>

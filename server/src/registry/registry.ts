@@ -37,6 +37,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   const authority = createAuthority({ database, keys, clock, log })
   const provision = createProvisioning({ database, keys, clock, models, authority })
   const authentication = createDeviceAuthentication({ database, keys, clock, models })
+  const notify = options.notify ?? (async () => {})
   const changes = createChanges({ log })
   const hints = options.bus && createHints({ database, bus: options.bus, changes })
   const memberships = createMemberships({ database, keys, clock })
@@ -45,13 +46,13 @@ export function createRegistry(options: RegistryOptions): Registry {
     keys,
     clock,
     memberships,
-    notify: options.notify ?? (async () => {}),
+    notify,
   })
   const households = createHouseholds({ database, keys, clock, memberships, householdLog })
   const grants = createAccessGrants({ database, keys })
   const people = { database, keys, clock, memberships, grants, householdLog, changes }
   const members = createMembers(people)
-  const invitations = createInvitations(people)
+  const invitations = createInvitations({ ...people, notify })
   const support = createSupport(people)
   const tenures = createTenures({
     database,

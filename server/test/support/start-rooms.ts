@@ -26,6 +26,7 @@ import {
   memoryKeyProvider,
 } from '../../src/keys/index.ts'
 import { createMail, type Mail, mailMigrations, type SmtpOptions } from '../../src/mail/index.ts'
+import { householdLetters } from '../../src/main/household-letters.ts'
 import {
   createRegistry,
   type ProvisionedDevice,
@@ -129,6 +130,7 @@ export async function startRooms({
     ...common,
     keys,
     bus,
+    notify: householdLetters(mail),
     isOnline: reach.isOnline,
   })
   const stream = createStream({ ...common, keys })

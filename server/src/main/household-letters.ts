@@ -1,0 +1,24 @@
+import type { Mail } from '../mail/index.ts'
+import type { HouseholdEvent, Notify } from '../registry/index.ts'
+
+const SENTENCES: Partial<Record<HouseholdEvent['kind'], string>> = {
+  joined: 'Somebody joined one of your homes by an invitation.',
+  left: 'A member has left one of your homes.',
+  removed: 'A member was removed from a home.',
+  role_changed: 'What a member may do in a home has changed.',
+  handed_over: 'The ownership of a home has changed.',
+  support_given: "One of the maker's support operators was given access to devices in one of your homes.",
+}
+
+/** What the registry has people told, as letters, in the transaction that it tells of. */
+export function householdLetters(mail: Pick<Mail, 'enqueue'>): Notify {
+  return async (tx, notice) => {
+    if (notice.about === 'invitation') {
+      const { to, code } = notice
+      return mail.enqueue(tx, { to, letter: { kind: 'invitation', code } })
+    }
+    const what = SENTENCES[notice.event.kind]
+    if (what === undefined) return
+    for (const to of notice.to) await mail.enqueue(tx, { to, letter: { kind: 'household_changed', what } })
+  }
+}
