@@ -9,6 +9,7 @@ import { createAuthenticate } from './authentication.ts'
 import { commandRoutes } from './commands.ts'
 import { deviceAuthorityRoutes } from './device-authority.ts'
 import { deviceRoutes } from './devices.ts'
+import { emailAddressRoutes } from './email-address.ts'
 import { healthRoutes } from './health.ts'
 import { householdLogRoutes } from './household-log.ts'
 import { householdRoutes } from './households.ts'
@@ -17,6 +18,7 @@ import { joinPageRoutes } from './join-page.ts'
 import { refuseWithoutLease } from './lease.ts'
 import { type ApiLimits, defaultLimits } from './limits.ts'
 import { liveRoutes } from './live.ts'
+import { createLiveSecurity } from './live-security.ts'
 import { createLiveStreams } from './live-streams.ts'
 import { meRoutes } from './me.ts'
 import { memberRoutes } from './members.ts'
@@ -29,7 +31,9 @@ import { outboxRoutes } from './outbox.ts'
 import { passkeyRoutes } from './passkeys.ts'
 import { provisioningRoutes } from './provisioning.ts'
 import { createRateLimits } from './rate-limits.ts'
+import { recoveryRoutes } from './recovery.ts'
 import { createServer, listen } from './server.ts'
+import { sessionRoutes } from './sessions.ts'
 import { signUpRoutes } from './sign-up.ts'
 import { supportAccessRoutes } from './support-access.ts'
 
@@ -76,10 +80,12 @@ export interface Api {
 export function createApi(options: ApiOptions): Api {
   const limits: ApiLimits = { ...defaultLimits, ...options.limits }
   const live = createLiveStreams(limits)
+  const security = createLiveSecurity({ identity: options.identity, live, log: options.log })
   const routes: { method: string; url: string }[] = []
   let url = ''
   let closing = false
   let open: App[] = []
+  let stopListening: (() => void)[] = []
 
   const ready = async () => !closing && (await options.ready())
   const stats = () => ({ api_live_streams: live.count })
@@ -125,7 +131,10 @@ export function createApi(options: ApiOptions): Api {
     healthRoutes(parts)
     oauthRoutes(parts)
     signUpRoutes(parts)
+    recoveryRoutes(parts)
     meRoutes(parts)
+    emailAddressRoutes(parts)
+    sessionRoutes(parts)
     passkeyRoutes(parts)
     householdRoutes(parts)
     householdLogRoutes(parts)
@@ -152,6 +161,10 @@ export function createApi(options: ApiOptions): Api {
   return {
     async start() {
       refuseOpenDoors(options)
+      stopListening = [
+        options.identity.onSessionsChange(({ accountId }) => security.look(accountId)),
+        options.identity.onNotice(({ accountId }) => security.tell(accountId)),
+      ]
       const { app, ops } = await build()
       open = ops ? [app, ops] : [app]
       try {
@@ -167,6 +180,7 @@ export function createApi(options: ApiOptions): Api {
     },
     async close() {
       closing = true
+      for (const stop of stopListening) stop()
       live.close()
       const cut = setTimeout(() => {
         for (const { server } of open) server.closeAllConnections()

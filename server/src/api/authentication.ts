@@ -28,7 +28,13 @@ export function createAuthenticate(o: {
     // RFC 9449 section 4.3: htu is the target without query and fragment.
     const url = o.publicUrl() + (request.raw.url ?? '/').split('?', 1)[0]
     return await o.refusedTokens.counting(request, () =>
-      o.identity.authenticate({ method: request.method, url, authorization, dpop }),
+      o.identity.authenticate({
+        method: request.method,
+        url,
+        authorization,
+        dpop,
+        remoteAddress: request.ip,
+      }),
     )
   }
   function step(accepts: (principal: Principal) => boolean): onRequestAsyncHookHandler {

@@ -22,9 +22,21 @@ export interface LiveStream {
 export interface LiveStreams {
   /** @throws AppError rate_limited when this account has enough streams, unavailable when the server has */
   begin(o: { accountId: AccountId; sessionId: string }): LiveStream
-  endSession(sessionId: string): void
+  /** The sessions that have a stream open for this account. */
+  sessionsOf(accountId: AccountId): string[]
+  endSession(sessionId: string, why?: LiveEnd): void
+  /** To every stream of the account, once for each id. */
+  tell(accountId: AccountId, notice: { noticeId: string; kind: string; at: string }): void
   close(): void
   readonly count: number
+}
+
+interface OpenStream {
+  accountId: AccountId
+  sessionId: string
+  stream: LiveStream
+  /** The last notice that went out on it. */
+  told: string | undefined
 }
 
 type LiveLimits = Pick<
@@ -33,7 +45,7 @@ type LiveLimits = Pick<
 >
 
 export function createLiveStreams(limits: LiveLimits): LiveStreams {
-  const streams = new Set<{ sessionId: string; end: LiveStream['end'] }>()
+  const streams = new Set<OpenStream>()
   const perAccount = new Map<AccountId, number>()
 
   return {
@@ -47,7 +59,7 @@ export function createLiveStreams(limits: LiveLimits): LiveStreams {
       if (streams.size >= limits.liveStreams) throw new AppError('unavailable', { retryAfterSeconds: 30 })
       perAccount.set(accountId, held + 1)
       const stream = createStream(limits)
-      const entry = { sessionId, end: stream.end }
+      const entry: OpenStream = { accountId, sessionId, stream, told: undefined }
       streams.add(entry)
       stream.onClose(() => {
         streams.delete(entry)
@@ -57,11 +69,22 @@ export function createLiveStreams(limits: LiveLimits): LiveStreams {
       })
       return stream
     },
-    endSession(sessionId) {
-      for (const stream of [...streams]) if (stream.sessionId === sessionId) stream.end('signed_out')
+    endSession(sessionId, why = 'signed_out') {
+      for (const open of [...streams]) if (open.sessionId === sessionId) open.stream.end(why)
+    },
+    sessionsOf(accountId) {
+      const own = [...streams].filter((open) => open.accountId === accountId)
+      return [...new Set(own.map(({ sessionId }) => sessionId))]
+    },
+    tell(accountId, notice) {
+      for (const open of streams) {
+        if (open.accountId !== accountId || open.told === notice.noticeId) continue
+        open.told = notice.noticeId
+        void open.stream.send('security', notice)
+      }
     },
     close() {
-      for (const stream of [...streams]) stream.end('reconnect')
+      for (const { stream } of [...streams]) stream.end('reconnect')
     },
     get count() {
       return streams.size

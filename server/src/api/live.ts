@@ -1,4 +1,4 @@
-import { asId, type HouseholdId } from '../core/index.ts'
+import { AppError, asId, type HouseholdId } from '../core/index.ts'
 import type { LiveUpdate } from '../home/index.ts'
 import type { RouteParts } from './app.ts'
 import { byRoom } from './authentication.ts'
@@ -10,10 +10,11 @@ import { Id, strict, time } from './shapes.ts'
 /**
  * What happens in a household, as server-sent events: `ready` when watching has begun (read the devices then: no
  * update is missed), `update`, `resync` when updates had to be left out (read the devices again), `end` with the
- * reason when we close. `home` authorizes each update and says when the access has ended; sign-out ends the stream,
- * and so does a token's lifetime: a session that ended elsewhere cannot watch on for longer than that.
+ * reason when we close; `security` when there is something to know about the account (`GET /v1/me` has it, too). `home`
+ * authorizes each update and says when the access has ended. The end of the session ends the stream, wherever it came
+ * about, and so does a token's lifetime.
  */
-export function liveRoutes({ app, authenticate, limit, home, live, log }: RouteParts): void {
+export function liveRoutes({ app, authenticate, limit, identity, home, live, log }: RouteParts): void {
   app.get(
     '/v1/households/:householdId/live',
     {
@@ -21,7 +22,8 @@ export function liveRoutes({ app, authenticate, limit, home, live, log }: RouteP
       schema: {
         summary: 'Live updates of a household as server-sent events',
         description:
-          'Events: ready (now read the devices), update, resync (read the devices again), end. ' +
+          'Events: ready (now read the devices), update, resync (read the devices again), security (a notice about the ' +
+          'account), end. ' +
           'After an end with why=reconnect connect again with a fresh token.',
         tags: ['household'],
         produces: ['text/event-stream'],
@@ -36,6 +38,8 @@ export function liveRoutes({ app, authenticate, limit, home, live, log }: RouteP
       try {
         const stop = await home.watch(accountId, householdId, (update) => sendUpdate(stream, update))
         stream.onClose(stop)
+        // It may have ended after this request was authenticated, and before its stream could be found.
+        if (!(await identity.isSessionLive(sessionId))) throw new AppError('unauthenticated')
       } catch (error) {
         stream.end('access_ended')
         throw error

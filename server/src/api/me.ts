@@ -1,5 +1,7 @@
 import Type from 'typebox'
 import type { RouteParts } from './app.ts'
+import { byRoom } from './authentication.ts'
+import { NoticeShape, showNotice } from './notice-shape.ts'
 import { principalOf } from './principal.ts'
 import { Id, strict } from './shapes.ts'
 
@@ -8,10 +10,14 @@ const Me = strict({
   kind: Type.Union([Type.Literal('customer'), Type.Literal('operator')]),
   roles: Type.Array(Type.String()),
   email: Type.String(),
+  emailVerified: Type.Boolean({ description: 'A code that was mailed to the address has come back' }),
   name: Type.String(),
+  notices: Type.Array(NoticeShape, {
+    description: 'What you should know about this account, newest first; kept for thirty days',
+  }),
 })
 
-export function meRoutes({ app, authenticate, limit, identity, vault, live }: RouteParts): void {
+export function meRoutes({ app, authenticate, limit, identity, vault }: RouteParts): void {
   app.get(
     '/v1/me',
     {
@@ -20,25 +26,37 @@ export function meRoutes({ app, authenticate, limit, identity, vault, live }: Ro
     },
     async (request) => {
       const { accountId, kind, roles } = principalOf(request)
-      const person = await vault.read(accountId)
-      return { accountId, kind, roles: [...roles], email: person.email.reveal(), name: person.name.reveal() }
+      const [person, emailVerified, notices] = await Promise.all([
+        vault.read(accountId),
+        identity.emailVerified(accountId),
+        identity.notices(accountId),
+      ])
+      return {
+        accountId,
+        kind,
+        roles: [...roles],
+        email: person.email.reveal(),
+        emailVerified,
+        name: person.name.reveal(),
+        notices: notices.map(showNotice),
+      }
     },
   )
 
   app.delete(
-    '/v1/me/session',
+    '/v1/me/notices/:noticeId',
     {
       onRequest: [authenticate.anybody, limit.perAccount],
       schema: {
-        summary: 'Sign out: ends this session, its tokens and its live streams',
+        summary: 'Put a notice away; one that is not there is put away already',
         tags: ['account'],
+        params: strict({ noticeId: Id }),
         response: { 204: Type.Null() },
       },
+      preHandler: [byRoom],
     },
     async (request, reply) => {
-      const principal = principalOf(request)
-      await identity.endSession(principal)
-      live.endSession(principal.sessionId)
+      await identity.dismissNotice(principalOf(request).accountId, request.params.noticeId)
       return reply.code(204).send(null)
     },
   )

@@ -51,7 +51,15 @@ function withProblems(schema: FastifySchema, open: boolean): FastifySchema {
   }
 }
 
-const openUrls = new Set(['/v1/sign-up', '/v1/operators', '/v1/device-authority', '/healthz', '/readyz'])
+const openUrls = new Set([
+  '/v1/sign-up',
+  '/v1/operators',
+  '/v1/device-authority',
+  '/healthz',
+  '/readyz',
+  '/v1/recovery',
+  '/v1/recovery/complete',
+])
 
 function isPublic(url: string): boolean {
   return openUrls.has(url)

@@ -10,6 +10,8 @@ export const errorCatalogue = {
   command_refused: 'The device does not take this command.',
   database_newer: 'The database was written by a newer version of Hearthlock.',
   fresh_sign_in_needed: 'Sign in again first: this needs a sign-in of the last few minutes.',
+  held_back:
+    'This account was recovered a short while ago. A session from before must confirm that, or a day must pass.',
   idempotency_mismatch: 'This idempotency key was used before with another request.',
   integrity_failed: 'A stored value did not open. It has not been shown.',
   internal: 'Something went wrong on our side. The number below finds it in the log.',
@@ -19,6 +21,7 @@ export const errorCatalogue = {
   payload_refused: 'The payload does not fit the model of the device.',
   rate_limited: 'Too many requests. Wait before trying again.',
   root_key_refused: 'The root key cannot be used.',
+  second_factor_needed: 'This account needs the code of its authenticator app as well.',
   sign_in_refused: 'The e-mail address or the password is not right.',
   start_refused: 'Hearthlock did not start.',
   stale_tenure: 'The tenure of this device has ended.',

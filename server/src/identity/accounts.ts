@@ -1,4 +1,5 @@
-import type { AccountId, Database, Tx } from '../core/index.ts'
+import { type AccountId, AppError, type Clock, type Database, type Tx } from '../core/index.ts'
+import { type Keys, place } from '../keys/index.ts'
 import type { AccountKind, OperatorRole } from './face.ts'
 import type { IdentityTables } from './tables.ts'
 
@@ -11,16 +12,31 @@ export interface Account {
 export interface StoredAccount extends Account {
   /** Absent: this account has passkeys only. */
   sealedPassword: Buffer | undefined
+  emailVerified: boolean
+}
+
+export interface AccountsOptions {
+  database: Database
+  keys: Keys
+  clock: Clock
 }
 
 export interface Accounts {
-  add(tx: Tx, account: StoredAccount): Promise<void>
+  /** Its address counts as not confirmed. */
+  add(tx: Tx, account: Omit<StoredAccount, 'emailVerified'>): Promise<void>
   find(accountId: AccountId): Promise<StoredAccount | undefined>
   setPassword(accountId: AccountId, sealedPassword: Buffer): Promise<void>
+  /** Sign-ins that have begun before now, but have no session yet, get none. Locks the account's row. */
+  replacePassword(tx: Tx, accountId: AccountId, sealedPassword: Buffer | undefined): Promise<void>
+  setEmailVerified(tx: Tx, accountId: AccountId): Promise<void>
+  /** See `replacePassword`. Shares a lock on the row until the commit. */
+  signInsFrom(tx: Tx, accountId: AccountId): Promise<number>
   anyOperator(tx?: Tx): Promise<boolean>
 }
 
-export function createAccounts({ database }: { database: Database }): Accounts {
+export function createAccounts({ database, keys, clock }: AccountsOptions): Accounts {
+  const sealing = keys.purpose('identity.account')
+  const signInsPlace = (accountId: AccountId) => place('identity.account.sign_ins_from', accountId)
   const tables = database.queries.withTables<IdentityTables>()
   return {
     async add(tx, { accountId, kind, roles, sealedPassword }) {
@@ -42,6 +58,7 @@ export function createAccounts({ database }: { database: Database }): Accounts {
           kind: row.kind,
           roles: row.roles,
           sealedPassword: row.sealed_password ?? undefined,
+          emailVerified: row.email_verified,
         }
       )
     },
@@ -51,6 +68,38 @@ export function createAccounts({ database }: { database: Database }): Accounts {
         .set({ sealed_password: sealedPassword })
         .where('account_id', '=', accountId)
         .execute()
+    },
+    async replacePassword(tx, accountId, sealedPassword) {
+      const now = String(clock.nowMs()).padStart(16, '0')
+      await tx
+        .withTables<IdentityTables>()
+        .updateTable('identity.account')
+        .set({
+          sealed_password: sealedPassword ?? null,
+          sign_ins_from: sealing.seal(signInsPlace(accountId), now),
+        })
+        .where('account_id', '=', accountId)
+        .execute()
+    },
+    async setEmailVerified(tx, accountId) {
+      await tx
+        .withTables<IdentityTables>()
+        .updateTable('identity.account')
+        .set({ email_verified: true })
+        .where('account_id', '=', accountId)
+        .execute()
+    },
+    async signInsFrom(tx, accountId) {
+      const row = await tx
+        .withTables<IdentityTables>()
+        .selectFrom('identity.account')
+        .select('sign_ins_from')
+        .where('account_id', '=', accountId)
+        .forShare()
+        .executeTakeFirst()
+      if (!row) throw new AppError('sign_in_refused')
+      const sealed = row.sign_ins_from
+      return sealed ? Number(sealing.unseal(signInsPlace(accountId), sealed).toString()) : 0
     },
     async anyOperator(tx) {
       const row = await (tx?.withTables<IdentityTables>() ?? tables)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
-import type { Clock, Database } from '../core/index.ts'
+import type { AccountId, Clock, Database, Tx } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
 import type { IdentityTables } from './tables.ts'
 
@@ -10,6 +10,11 @@ export interface Artifacts {
   adapter(model: string): Adapter
   /** Ends the grant with this public handle, and everything issued under it. */
   endGrant(handle: string): Promise<void>
+  /** The same for grants by `grantDigest`, in the caller's transaction; nobody is told of it here. */
+  endGrants(tx: Tx, grantDigests: Buffer[]): Promise<void>
+  isGrantLive(handle: string): Promise<boolean>
+  /** The key of a grant's row. */
+  grantDigest(grantId: string): Buffer
   /** Removes what has expired, a batch at a time. @returns how many rows went */
   sweep(): Promise<number>
 }
@@ -39,7 +44,15 @@ export function grantHandle(grantId: string): string {
  * oidc-provider hands an adapter the raw token as the id, and repeats it in the payload. Here every look-up value
  * becomes a keyed digest, and the payload is sealed to its row: a copy of the table holds nothing to present.
  */
-export function createArtifacts(o: { database: Database; keys: Keys; clock: Clock }): Artifacts {
+export function createArtifacts(o: {
+  database: Database
+  keys: Keys
+  clock: Clock
+  /** A grant of this account has ended. */
+  onGrantEnd: (accountId: AccountId) => void
+  /** Two used one refresh token or code at the same moment, and the sign-in was ended for it. */
+  onReuse: (accountId: AccountId) => Promise<void>
+}): Artifacts {
   const tables = o.database.queries.withTables<IdentityTables>()
   const digesting = o.keys.purpose('identity.artifact.digest')
   const sealing = o.keys.purpose('identity.artifact.seal')
@@ -51,19 +64,41 @@ export function createArtifacts(o: { database: Database; keys: Keys; clock: Cloc
   const digestOf = (label: string, value: string | undefined) =>
     value === undefined ? null : digesting.digest(`${label}:${value}`)
 
-  const endIssued = (grants: Buffer[]) =>
-    tables.deleteFrom('identity.artifact').where('grant_digest', 'in', grants).execute()
+  const endIssued = (grants: Buffer[], queries: typeof tables) =>
+    queries.deleteFrom('identity.artifact').where('grant_digest', 'in', grants).execute()
 
   /** Ends grants of which `column` holds one of `digests`. The grant's row goes first: without it all else is dead. */
-  async function endGrants(column: 'id_digest' | 'uid_digest', digests: Buffer[]): Promise<void> {
-    const ended = await tables
+  async function endGrants(
+    column: 'id_digest' | 'uid_digest',
+    digests: Buffer[],
+    queries = tables,
+  ): Promise<AccountId[]> {
+    if (digests.length === 0) return []
+    const ended = await queries
       .deleteFrom('identity.artifact')
       .where('model', '=', 'Grant')
       .where(column, 'in', digests)
-      .returning('id_digest')
+      .returning(['id_digest', 'sealed'])
       .execute()
-    if (ended.length > 0) await endIssued(ended.map((row) => row.id_digest))
+    if (ended.length === 0) return []
+    await endIssued(
+      ended.map((row) => row.id_digest),
+      queries,
+    )
+    return ended.map((row) => openSealed('Grant', row).payload.accountId as AccountId)
   }
+
+  async function endGrantsNow(
+    column: 'id_digest' | 'uid_digest',
+    digests: Buffer[],
+  ): Promise<AccountId | undefined> {
+    const accountIds = await endGrants(column, digests)
+    for (const accountId of accountIds) o.onGrantEnd(accountId)
+    return accountIds[0]
+  }
+
+  const openSealed = (model: string, row: { id_digest: Buffer; sealed: Buffer }): Sealed =>
+    JSON.parse(sealing.unseal(where(model, row.id_digest), row.sealed).toString())
 
   function adapter(model: string): Adapter {
     const rows = () => tables.selectFrom('identity.artifact').selectAll().where('model', '=', model)
@@ -72,9 +107,7 @@ export function createArtifacts(o: { database: Database; keys: Keys; clock: Cloc
     type Row = Awaited<ReturnType<ReturnType<typeof rows>['execute']>>[number]
     function open(row: Row | undefined): AdapterPayload | undefined {
       if (!row || row.expires_at <= now()) return undefined
-      const { payload, expiresAtMs } = JSON.parse(
-        sealing.unseal(where(model, row.id_digest), row.sealed).toString(),
-      ) as Sealed
+      const { payload, expiresAtMs } = openSealed(model, row)
       if (expiresAtMs <= o.clock.nowMs()) return undefined
       return row.consumed_at
         ? { ...payload, consumed: Math.floor(row.consumed_at.getTime() / 1000) }
@@ -149,11 +182,16 @@ export function createArtifacts(o: { database: Database; keys: Keys; clock: Cloc
         if (used) return
         // Used twice at the same moment (RFC 9700 section 4.14.2): neither user can be trusted with the rest.
         const row = await rows().where('id_digest', 'in', idDigests(id)).executeTakeFirst()
-        if (row?.grant_digest) await endGrants('id_digest', [row.grant_digest])
+        const accountId = row?.grant_digest && (await endGrantsNow('id_digest', [row.grant_digest]))
+        if (accountId) await o.onReuse(accountId)
         throw new errors.InvalidGrant('already used')
       },
 
       async destroy(id) {
+        if (model === 'Grant') {
+          await endGrantsNow('id_digest', idDigests(id))
+          return
+        }
         await tables
           .deleteFrom('identity.artifact')
           .where('model', '=', model)
@@ -162,7 +200,7 @@ export function createArtifacts(o: { database: Database; keys: Keys; clock: Cloc
       },
 
       async revokeByGrantId(grantId) {
-        await endIssued(digesting.digests(`grant:${grantId}`))
+        await endIssued(digesting.digests(`grant:${grantId}`), tables)
       },
     }
   }
@@ -184,6 +222,22 @@ export function createArtifacts(o: { database: Database; keys: Keys; clock: Cloc
   return {
     adapter,
     sweep,
-    endGrant: (handle) => endGrants('uid_digest', digesting.digests(`handle:${handle}`)),
+    grantDigest: (grantId) => digesting.digest(idLabel('Grant', grantId)),
+    async endGrant(handle) {
+      await endGrantsNow('uid_digest', digesting.digests(`handle:${handle}`))
+    },
+    async endGrants(tx, grantDigests) {
+      await endGrants('id_digest', grantDigests, tx.withTables<IdentityTables>())
+    },
+    async isGrantLive(handle) {
+      const row = await tables
+        .selectFrom('identity.artifact')
+        .select('id_digest')
+        .where('model', '=', 'Grant')
+        .where('uid_digest', 'in', digesting.digests(`handle:${handle}`))
+        .where('expires_at', '>', now())
+        .executeTakeFirst()
+      return row !== undefined
+    },
   }
 }

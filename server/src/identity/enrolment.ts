@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto'
-import { type AccountId, AppError, type Clock, type Database, newId, Secret } from '../core/index.ts'
+import { type AccountId, AppError, type Clock, type Database, newId, type Secret } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { Accounts } from './accounts.ts'
@@ -8,12 +7,11 @@ import { checkPassword } from './password-rules.ts'
 import type { Passwords } from './passwords.ts'
 import type { RateLimits } from './rate-limits.ts'
 import type { IdentityTables } from './tables.ts'
+import { newTypedCode, normaliseTypedCode } from './typed-code.ts'
 
 const VALID_MS = 60 * 60 * 1000
+/** 125 bits. */
 const GROUPS = 5
-const GROUP_LENGTH = 5
-// Crockford's base 32: no letter that is mistaken for a digit. 25 of them are 125 bits.
-const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
 /** How the first operator comes in: by a code that only whoever reads the server's console knows. */
 export function createEnrolment(o: {
@@ -33,7 +31,7 @@ export function createEnrolment(o: {
     const row = await tables
       .selectFrom('identity.enrolment')
       .select('only_one')
-      .where('code_digest', 'in', digesting.digests(normalise(code)))
+      .where('code_digest', 'in', digesting.digests(normaliseTypedCode(code)))
       .where('expires_at', '>', now())
       .executeTakeFirst()
     return row !== undefined
@@ -42,9 +40,9 @@ export function createEnrolment(o: {
   return {
     async operatorEnrolment() {
       if (await o.accounts.anyOperator()) return undefined
-      const code = newCode()
+      const code = newTypedCode(GROUPS)
       const row = {
-        code_digest: digesting.digest(normalise(code)),
+        code_digest: digesting.digest(normaliseTypedCode(code)),
         expires_at: new Date(o.clock.nowMs() + VALID_MS),
       }
       await tables
@@ -68,7 +66,7 @@ export function createEnrolment(o: {
         const used = await tx
           .withTables<IdentityTables>()
           .deleteFrom('identity.enrolment')
-          .where('code_digest', 'in', digesting.digests(normalise(code)))
+          .where('code_digest', 'in', digesting.digests(normaliseTypedCode(code)))
           .where('expires_at', '>', now())
           .returning('only_one')
           .executeTakeFirst()
@@ -85,17 +83,4 @@ function refused(): AppError {
   return new AppError('sign_in_refused', {
     message: 'This enrolment code cannot be used. It works once, and for an hour.',
   })
-}
-
-function newCode(): Secret {
-  const characters = [...randomBytes(GROUPS * GROUP_LENGTH)].map((byte) => ALPHABET[byte % 32])
-  const groups = Array.from({ length: GROUPS }, (_, group) =>
-    characters.slice(group * GROUP_LENGTH, (group + 1) * GROUP_LENGTH).join(''),
-  )
-  return new Secret(groups.join('-'))
-}
-
-/** As typed by a person. */
-function normalise(code: Secret): string {
-  return code.reveal().toUpperCase().replaceAll(/[\s-]/g, '').replaceAll('O', '0').replaceAll(/[IL]/g, '1')
 }

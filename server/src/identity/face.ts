@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AccountId, Clock, Database, Log, Personal, Secret } from '../core/index.ts'
+import type { AccountId, Bus, Clock, Database, Log, Personal, Secret } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Vault } from '../vault/index.ts'
+import type { AccountCare, Holds, SendLetter } from './account-face.ts'
 import type { Argon2Cost } from './passwords.ts'
 
 /** Customers and operators are separate kinds: one address may be both, and neither signs in as the other. */
@@ -34,6 +35,8 @@ export interface ResourceRequest {
   url: string
   authorization: string | undefined
   dpop: string | string[] | undefined
+  /** Where the request comes from, for the list of sessions. */
+  remoteAddress?: string | undefined
 }
 
 /** A passkey, as its owner may see it. */
@@ -71,7 +74,7 @@ export interface NewPerson {
   remoteAddress?: string | undefined
 }
 
-export interface Identity {
+export interface Identity extends AccountCare {
   start(): Promise<void>
   close(): Promise<void>
   /**
@@ -94,7 +97,7 @@ export interface Identity {
   handleOAuth(req: IncomingMessage, res: ServerResponse, from?: { remoteAddress: string | undefined }): void
   /** @throws AppError unauthenticated, whatever was wrong; unavailable */
   authenticate(request: ResourceRequest): Promise<Principal>
-  /** Ends the sign-in: its access and refresh tokens stop at once. */
+  /** Ends the sign-in that makes the request: its access and refresh tokens stop at once. */
   endSession(principal: Pick<Principal, 'sessionId'>): Promise<void>
   stats(): Record<string, number>
 }
@@ -107,6 +110,11 @@ export interface IdentityOptions {
   log: Log
   /** The public URL, without path, as browsers and clients see it. A function when the port is known late. */
   issuer: string | (() => string)
+  /** Writes a letter within the transaction, which is sent after its commit. */
+  sendLetter: SendLetter
+  holds: Holds
+  /** What other processes that share the database have changed is heard on it. */
+  bus?: Pick<Bus, 'subscribe'> | undefined
   /** Only for tests that need many accounts. */
   passwordCost?: Argon2Cost | undefined
   limits?: Partial<IdentityLimits> | undefined
@@ -129,6 +137,15 @@ export interface IdentityLimits {
   /** For each network that tries. */
   signUpPerAccount: Allowance
   signUpPerAddress: Allowance
+  /** Letters with recovery codes: for each network that asks, and for all from which the account has not signed in. */
+  recoveryPerAccount: Allowance
+  recoveryPerAccountAnywhere: Allowance
+  recoveryPerAddress: Allowance
+  /** Mailed codes that are tried, for each network or for whoever is signed in. */
+  codePerAccount: Allowance
+  codePerAddress: Allowance
+  /** Letters that somebody signed in has sent to an address. */
+  mailPerAccount: Allowance
   enrolmentPerAddress: Allowance
   /** Password hashes at once, and in line; beyond the line `unavailable`. */
   hashesAtOnce: number

@@ -1,14 +1,20 @@
 import type Provider from 'oidc-provider'
 import type { JWK } from 'oidc-provider'
 import { AppError } from '../core/index.ts'
+import { createAccountChanges } from './account-changes.ts'
 import { createAccounts } from './accounts.ts'
 import { createArtifacts, grantHandle } from './artifacts.ts'
 import { createAuthenticate } from './authenticate.ts'
+import { createCallers } from './callers.ts'
+import { createEmailAddress } from './email-address.ts'
 import { createEnrolment } from './enrolment.ts'
 import type { Identity, IdentityLimits, IdentityOptions } from './face.ts'
 import { createInteraction } from './interaction.ts'
+import { createMailedCodes } from './mailed-codes.ts'
+import { createNotices } from './notices.ts'
 import { createOAuthHandler } from './oauth-http.ts'
 import { createOneUse, sweepOneUse } from './one-use.ts'
+import { createOwnSessions } from './own-sessions.ts'
 import { createPasskeyDoor } from './passkey-http.ts'
 import { createPasskeyRegistration, type PasskeyRegistration, type Ticket } from './passkey-registration.ts'
 import { type Challenge, createPasskeySignIn } from './passkey-sign-in.ts'
@@ -16,7 +22,11 @@ import { createPasskeys } from './passkeys.ts'
 import { createPasswords } from './passwords.ts'
 import { createProvider, signInOf } from './provider.ts'
 import { createRateLimits } from './rate-limits.ts'
+import { createRecoveries } from './recoveries.ts'
+import { createRecovery } from './recovery.ts'
 import { createReplayCache } from './replay-cache.ts'
+import { createReuseNotice } from './reuse-notice.ts'
+import { createSessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
 import { createMakeCustomer, createSignUp } from './sign-up.ts'
 import { loadSigningKey } from './signing-key.ts'
@@ -29,6 +39,12 @@ const defaultLimits: IdentityLimits = {
   signInPerAddress: { burst: 100, everySeconds: 2 },
   signUpPerAccount: { burst: 5, everySeconds: 300 },
   signUpPerAddress: { burst: 30, everySeconds: 20 },
+  recoveryPerAccount: { burst: 3, everySeconds: 300 },
+  recoveryPerAccountAnywhere: { burst: 10, everySeconds: 600 },
+  recoveryPerAddress: { burst: 20, everySeconds: 30 },
+  codePerAccount: { burst: 10, everySeconds: 60 },
+  codePerAddress: { burst: 60, everySeconds: 10 },
+  mailPerAccount: { burst: 5, everySeconds: 300 },
   enrolmentPerAddress: { burst: 10, everySeconds: 60 },
   hashesAtOnce: 2,
   hashesInLine: 200,
@@ -48,19 +64,26 @@ interface Started {
 }
 
 export function createIdentity(options: IdentityOptions): Identity {
-  const { database, keys, vault, clock, log } = options
+  const { database, keys, vault, clock, log, sendLetter, holds } = options
   const limits = { ...defaultLimits, ...options.limits }
   const issuer = () => new URL(typeof options.issuer === 'string' ? options.issuer : options.issuer()).origin
 
-  const accounts = createAccounts({ database })
-  const artifacts = createArtifacts({ database, keys, clock })
+  const changes = createAccountChanges({ log, bus: options.bus })
+  const accounts = createAccounts({ database, keys, clock })
+  const notices = createNotices({ database, keys, clock })
+  const onReuse = createReuseNotice({ database, notices, changes, sendLetter })
+  const artifacts = createArtifacts({ database, keys, clock, onGrantEnd: changes.sessions, onReuse })
+  const sessions = createSessions({ database, keys, clock, accounts, artifacts })
+  const codes = createMailedCodes({ database, keys, clock })
+  const recoveries = createRecoveries({ database, keys, clock })
+  const callers = createCallers()
   const passwords = createPasswords({ keys, ...limits, cost: options.passwordCost })
   const rateLimits = createRateLimits({ keys, clock, limits })
   const replays = createReplayCache({ clock, maxEntries: limits.proofsRemembered })
   const passkeys = createPasskeys({ database, keys, clock })
   const challenges = createOneUse<Challenge>({ database, keys, clock, kind: 'challenge' })
   const tickets = createOneUse<Ticket>({ database, keys, clock, kind: 'passkey' })
-  const makeAccount = createMakeCustomer({ vault, accounts })
+  const makeAccount = createMakeCustomer({ vault, accounts, codes, sendLetter })
   const signIn = createSignIn({ vault, accounts, passwords, limits: rateLimits })
   const signUp = createSignUp({
     database,
@@ -68,9 +91,24 @@ export function createIdentity(options: IdentityOptions): Identity {
     accounts,
     passwords,
     limits: rateLimits,
+    codes,
+    sendLetter,
     answerMs: limits.signUpAnswerMs,
     registration: () => running().registration,
   })
+  const care = { database, vault, clock, accounts, codes, notices, changes, limits: rateLimits, sendLetter }
+  const recovery = createRecovery({
+    ...care,
+    passwords,
+    recoveries,
+    sessions,
+    others: { removeSince: passkeys.removeSince, checkSecondFactor: async () => {} },
+    holds,
+    answerMs: limits.signUpAnswerMs,
+  })
+  const { isHeldBack } = recovery
+  const emailAddress = createEmailAddress({ ...care, isHeldBack, answerMs: limits.signUpAnswerMs })
+  const ownSessions = createOwnSessions({ database, sessions, changes, isHeldBack })
   const enrolment = createEnrolment({ database, keys, vault, accounts, passwords, limits: rateLimits, clock })
 
   let signingKey: JWK | undefined
@@ -83,7 +121,17 @@ export function createIdentity(options: IdentityOptions): Identity {
   function running(): Started {
     if (started?.issuer === issuer()) return started
     if (!signingKey) throw new AppError('unavailable', { detail: 'identity has not started' })
-    const provider = createProvider({ issuer: issuer(), artifacts, accounts, keys, signingKey, log })
+    const provider = createProvider({
+      issuer: issuer(),
+      artifacts,
+      accounts,
+      keys,
+      signingKey,
+      sessions,
+      callers,
+      onReuse,
+      log,
+    })
     const webauthn = createWebAuthn({ issuer: issuer() })
     const registration = createPasskeyRegistration({
       issuer: issuer(),
@@ -92,6 +140,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       vault,
       webauthn,
       passkeys,
+      accounts,
       tickets,
       challenges,
       makeAccount,
@@ -144,7 +193,14 @@ export function createIdentity(options: IdentityOptions): Identity {
   })
 
   function sweep(): void {
-    sweeping = Promise.all([artifacts.sweep(), sweepOneUse({ database, clock })]).then(
+    const sweeps = [
+      artifacts.sweep(),
+      sweepOneUse({ database, clock }),
+      codes.sweep(),
+      recoveries.sweep(),
+      notices.sweep(),
+    ]
+    sweeping = Promise.all(sweeps).then(
       () => {},
       (error) => log.warn('sweeping expired tokens failed; the next round tries again', { error }),
     )
@@ -155,19 +211,27 @@ export function createIdentity(options: IdentityOptions): Identity {
     ...signUp,
     passkeys: {
       list: passkeys.list,
-      add: (accountId) => running().registration.link({ for: 'account', accountId }),
+      add: (accountId) => running().registration.link({ for: 'account', accountId, madeAtMs: clock.nowMs() }),
       async rename(accountId, passkeyId, name) {
         vault.checkName(name)
         await passkeys.rename(accountId, passkeyId, name)
       },
       remove: passkeys.remove,
     },
+    ...recovery,
+    ...emailAddress,
+    ...ownSessions,
+    notices: notices.newest,
+    dismissNotice: notices.dismiss,
+    onNotice: changes.onNotice,
     async start() {
       signingKey = await loadSigningKey({ database, keys })
+      changes.start()
       sweeper = setInterval(sweep, SWEEP_EVERY_MS).unref()
     },
     async close() {
       clearInterval(sweeper)
+      changes.close()
       await sweeping
     },
     handleOAuth: createOAuthHandler({
@@ -175,12 +239,15 @@ export function createIdentity(options: IdentityOptions): Identity {
       interaction: () => running().interaction,
       passkeyDoor: () => running().passkeyDoor,
       issuer,
+      callers,
       spendToBegin: (remoteAddress) => rateLimits.spendForAddress('begin', remoteAddress),
       log,
     }),
     async authenticate(request) {
       try {
-        return await check(request)
+        const principal = await check(request)
+        await sessions.touch({ ...principal, remoteAddress: request.remoteAddress })
+        return principal
       } catch (error) {
         refusedRequests++
         throw error

@@ -1,3 +1,4 @@
+export type { AccountCare, AccountLetter, Notice, SessionInfo } from './account-face.ts'
 export { dpopAlgorithms } from './authenticate.ts'
 export type {
   AccountKind,

@@ -55,10 +55,11 @@ export function createInteraction(o: InteractionOptions) {
         sendJson(res, await o.passkeySignIn.options(details.uid))
         return
       }
+      const beganAtMs = o.clock.nowMs()
       const fields = await readFields(req)
       if (typeof fields.email === 'string') email = fields.email
       const signedIn = await proven(o, details, fields, asked.remoteAddress)
-      await finish(o, req, res, details, signedIn, json)
+      await finish(o, req, res, details, { ...signedIn, beganAtMs }, json)
     } catch (caught) {
       const refusal = refusalOf(caught)
       if (!refusal.code) o.log.error('a sign-in failed', { error: caught })
@@ -111,7 +112,7 @@ async function finish(
   req: IncomingMessage,
   res: ServerResponse,
   details: Details,
-  { accountId, methods }: SignedIn,
+  { accountId, methods, beganAtMs }: SignedIn & { beganAtMs: number },
   json: boolean,
 ): Promise<void> {
   const { provider } = o
@@ -123,14 +124,18 @@ async function finish(
     await details.persist()
   }
   const ts = Math.floor(o.clock.nowMs() / 1000)
-  const result = { login: { accountId, amr: [...methods], ts, remember: false } }
+  const result = { login: { accountId, amr: [...methods], ts, remember: false }, beganAtMs }
   const redirectTo = await provider.interactionResult(req, res, result, { mergeWithLastSubmission: false })
   if (json) {
     sendJson(res, { redirectTo })
     return
   }
   if (methods.includes('pwd') && !(await o.hasPasskey(accountId))) {
-    const { url } = await o.registration.link({ for: 'account', accountId })
+    const { url } = await o.registration.link({
+      for: 'account',
+      accountId,
+      madeAtMs: beganAtMs,
+    })
     const ticket = new URL(url.reveal()).hash.slice(1)
     sendPage(res, passkeyOfferPage({ url: PASSKEY_PAGE, ticket, continueTo: redirectTo }))
     return

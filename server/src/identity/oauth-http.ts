@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AppError, type ErrorCode, type Log } from '../core/index.ts'
 import { refusalOf, sendRefusal, wantsJson } from './answers.ts'
+import type { Callers } from './callers.ts'
 import type { Identity } from './face.ts'
 import type { createInteraction } from './interaction.ts'
 import { errorPage } from './page.ts'
@@ -18,6 +19,7 @@ export function createOAuthHandler(o: {
   issuer: () => string
   interaction: () => ReturnType<typeof createInteraction>
   passkeyDoor: () => ReturnType<typeof createPasskeyDoor>
+  callers: Callers
   /** @throws AppError rate_limited */
   spendToBegin: (remoteAddress: string | undefined) => void
   log: Log
@@ -28,6 +30,7 @@ export function createOAuthHandler(o: {
     remoteAddress: string | undefined,
   ): Promise<void> {
     pinToPublicUrl(req, o.issuer())
+    o.callers.note(req, remoteAddress)
     res.setHeader('x-content-type-options', 'nosniff')
     const [path = ''] = (req.url ?? '').split('?')
     const [, uid, ceremony] = INTERACTION.exec(path) ?? []

@@ -10,6 +10,7 @@ import {
   type Tx,
 } from '../core/index.ts'
 import type { Vault } from '../vault/index.ts'
+import type { Accounts } from './accounts.ts'
 import { evenTime } from './even-time.ts'
 import type { PasskeyLink } from './face.ts'
 import type { OneUse } from './one-use.ts'
@@ -19,7 +20,7 @@ import type { WebAuthn } from './webauthn.ts'
 
 /** For whom a passkey may be made: an account that is there, or one that comes into being with it. */
 export type Ticket =
-  | { for: 'account'; accountId: AccountId }
+  | { for: 'account'; accountId: AccountId; madeAtMs: number }
   | { for: 'customer'; accountId: AccountId; email: string; name: string }
 
 /** Makes the account of a ticket; `taken` when its address has one already, which nobody may learn. */
@@ -46,6 +47,7 @@ export function createPasskeyRegistration(o: {
   vault: Vault
   webauthn: WebAuthn
   passkeys: Passkeys
+  accounts: Pick<Accounts, 'signInsFrom'>
   tickets: OneUse<Ticket>
   challenges: OneUse<Challenge>
   makeAccount: MakeAccount
@@ -90,6 +92,12 @@ export function createPasskeyRegistration(o: {
           // Who signs up with somebody else's address sees the same answer, and has a passkey that opens nothing.
           if (ticket.for !== 'account' && (await o.makeAccount(tx, ticket)) === 'taken') return
           await o.passkeys.add(tx, ticket.accountId, credential, name)
+          // A link from before a recovery may be a thief's.
+          if (
+            ticket.for === 'account' &&
+            ticket.madeAtMs < (await o.accounts.signInsFrom(tx, ticket.accountId))
+          )
+            throw linkEnded()
         }),
       )
     },

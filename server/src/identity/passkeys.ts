@@ -28,6 +28,8 @@ export interface Passkeys {
   rename(accountId: AccountId, passkeyId: string, name: Personal): Promise<void>
   /** @throws AppError not_found; conflict when the account would be left without a way in */
   remove(accountId: AccountId, passkeyId: string): Promise<void>
+  /** Those that were added at that time or later; with 0, all. The caller holds the lock on the account's row. */
+  removeSince(tx: Tx, accountId: AccountId, sinceMs: number): Promise<void>
   count(accountId: AccountId, tx?: Tx): Promise<number>
 }
 
@@ -179,6 +181,13 @@ export function createPasskeys(o: { database: Database; keys: Keys; clock: Clock
         }
         await rows(tx).deleteFrom('identity.passkey').where('passkey_id', '=', passkeyId).execute()
       })
+    },
+
+    async removeSince(tx, accountId, sinceMs) {
+      const added = (await ofAccount(accountId, tx)).filter((row) => open(row).addedAtMs >= sinceMs)
+      for (const { passkey_id } of added) {
+        await rows(tx).deleteFrom('identity.passkey').where('passkey_id', '=', passkey_id).execute()
+      }
     },
 
     async count(accountId, tx) {

@@ -8,10 +8,12 @@ import Provider, {
 import { type AccountId, isId, type Log } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Accounts } from './accounts.ts'
-import type { Artifacts } from './artifacts.ts'
+import { type Artifacts, grantHandle } from './artifacts.ts'
+import type { Callers } from './callers.ts'
 import { clientMetadata, clientOf } from './clients.ts'
 import type { SignInMethod } from './face.ts'
 import { errorPage } from './page.ts'
+import type { Sessions } from './sessions.ts'
 
 /** At most 300 s is a promise: what a thief of token and key together can do must end soon. */
 const ACCESS_TOKEN_SECONDS = 300
@@ -29,6 +31,10 @@ export function createProvider(o: {
   accounts: Accounts
   keys: Keys
   signingKey: JWK
+  sessions: Sessions
+  callers: Callers
+  /** A refresh token or a code was used again, and the sign-in was ended for it. */
+  onReuse: (accountId: AccountId) => Promise<void>
   log: Log
 }): Provider {
   const cookie = {
@@ -113,7 +119,7 @@ export function createProvider(o: {
       policy: passwordEachTime(),
     },
     findAccount: (ctx, accountId) => findAccount(ctx, accountId, o.accounts),
-    loadExistingGrant: grantOfThisSignIn,
+    loadExistingGrant: (ctx) => grantOfThisSignIn(ctx, o),
     renderError(ctx, out) {
       const status = ctx.status
       if (ctx.accepts('json', 'html') !== 'html') {
@@ -129,6 +135,12 @@ export function createProvider(o: {
   // Requests are given the public URL's host and scheme before they come here (oauth-http.ts).
   provider.proxy = true
   const failed = (error: unknown) => o.log.error('the OpenID provider failed', { error })
+  // Of a token that its own client revokes the route is another.
+  provider.on('grant.revoked', ({ oidc: { route, entities } }) => {
+    const used = entities.RefreshToken ?? entities.AuthorizationCode
+    if (route !== 'token' || !used?.accountId) return
+    o.onReuse(used.accountId as AccountId).catch(failed)
+  })
   provider.on('server_error', (_ctx, error) => failed(error))
   // Koa's own event; without a listener Koa prints the error, values and all.
   const koa: EventEmitter = provider
@@ -167,12 +179,24 @@ function passwordEachTime(): interactionPolicy.DefaultPolicy {
 }
 
 /** A new grant for each sign-in, so that ending one leaves the person's other sign-ins alone. */
-async function grantOfThisSignIn(ctx: KoaContextWithOIDC) {
+async function grantOfThisSignIn(
+  ctx: KoaContextWithOIDC,
+  { sessions, callers }: { sessions: Sessions; callers: Callers },
+) {
   const { result, account, client, provider } = ctx.oidc
   if (!result?.login || !account || !client) return undefined
   const grant = new provider.Grant({ accountId: account.accountId, clientId: client.clientId })
   grant.addOIDCScope('openid offline_access')
-  await grant.save()
+  const grantId = await grant.save()
+  const { beganAtMs } = result
+  await sessions.begin({
+    grantId,
+    sessionId: grantHandle(grantId),
+    accountId: account.accountId as AccountId,
+    clientId: client.clientId,
+    beganAtMs: typeof beganAtMs === 'number' ? beganAtMs : 0,
+    remoteAddress: callers.of(ctx.req),
+  })
   return grant
 }
 

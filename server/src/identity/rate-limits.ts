@@ -1,10 +1,11 @@
 import { LRUCache } from 'lru-cache'
-import { AppError, type Clock, network, type Personal } from '../core/index.ts'
+import { type AccountId, AppError, type Clock, network, type Personal } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import { normaliseEmail } from '../vault/index.ts'
 import type { AccountKind, Allowance, IdentityLimits } from './face.ts'
 
-type Act = 'begin' | 'signIn' | 'signUp' | 'enrolment'
+type Act = 'begin' | 'signIn' | 'signUp' | 'enrolment' | 'recovery' | 'code'
+type AccountAct = 'signIn' | 'signUp' | 'recovery' | 'code'
 
 export interface RateLimits {
   /** @throws AppError rate_limited */
@@ -14,7 +15,9 @@ export interface RateLimits {
    * else. What many networks fail together is bounded too, but not for those from which the account signed in before.
    * @throws AppError rate_limited
    */
-  spendForAccount(act: 'signIn' | 'signUp', account: Claimed): void
+  spendForAccount(act: AccountAct, account: Claimed): void
+  /** By whoever is signed in: letters to themselves, codes that they type. @throws AppError rate_limited */
+  spendForSignedIn(act: 'mail' | 'code', accountId: AccountId): void
   /** After a right password: only wrong ones count against an account. */
   signedIn(account: Claimed): void
   readonly refused: number
@@ -73,12 +76,25 @@ export function createRateLimits(o: { keys: Keys; clock: Clock; limits: Identity
     digests.digest(`${kind}:${normaliseEmail(email.reveal())}`).toString('base64')
   const from = (remoteAddress: string | undefined) =>
     remoteAddress === undefined ? 'unknown' : network(remoteAddress)
-  const perAccount = { signIn: o.limits.signInPerAccount, signUp: o.limits.signUpPerAccount }
+  const perAccount = {
+    signIn: o.limits.signInPerAccount,
+    signUp: o.limits.signUpPerAccount,
+    recovery: o.limits.recoveryPerAccount,
+    code: o.limits.codePerAccount,
+  }
+  const anywhere = {
+    signIn: o.limits.signInPerAccountAnywhere,
+    recovery: o.limits.recoveryPerAccountAnywhere,
+    signUp: undefined,
+    code: undefined,
+  }
   const perAddress = {
     begin: o.limits.beginPerAddress,
     signIn: o.limits.signInPerAddress,
     signUp: o.limits.signUpPerAddress,
     enrolment: o.limits.enrolmentPerAddress,
+    recovery: o.limits.recoveryPerAddress,
+    code: o.limits.codePerAddress,
   }
 
   return {
@@ -89,8 +105,11 @@ export function createRateLimits(o: { keys: Keys; clock: Clock; limits: Identity
       const account = digestOf(kind, email)
       const there = `${account}:${from(remoteAddress)}`
       spend(`${act}:account:${there}`, perAccount[act])
-      if (act !== 'signIn' || familiar.has(there)) return
-      spend(`${act}:anywhere:${account}`, o.limits.signInPerAccountAnywhere)
+      const together = anywhere[act]
+      if (together && !familiar.has(there)) spend(`${act}:anywhere:${account}`, together)
+    },
+    spendForSignedIn(act, accountId) {
+      spend(`${act}:signed-in:${accountId}`, act === 'mail' ? o.limits.mailPerAccount : perAccount.code)
     },
     signedIn({ kind, email, remoteAddress }) {
       const account = digestOf(kind, email)

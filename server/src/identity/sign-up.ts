@@ -1,8 +1,10 @@
 import { type AccountId, type Database, newId, Personal, type Tx } from '../core/index.ts'
 import type { Vault } from '../vault/index.ts'
+import type { SendLetter } from './account-face.ts'
 import type { Accounts } from './accounts.ts'
 import { evenTime } from './even-time.ts'
 import type { Identity, NewPerson } from './face.ts'
+import type { MailedCodes } from './mailed-codes.ts'
 import type { PasskeyRegistration, Ticket } from './passkey-registration.ts'
 import { checkPassword } from './password-rules.ts'
 import type { Passwords } from './passwords.ts'
@@ -14,6 +16,8 @@ interface SignUpOptions {
   accounts: Accounts
   passwords: Passwords
   limits: RateLimits
+  codes: MailedCodes
+  sendLetter: SendLetter
   answerMs: number
   registration: () => PasskeyRegistration
 }
@@ -58,7 +62,7 @@ export function createSignUp(o: SignUpOptions): Pick<Identity, 'signUp' | 'signU
 }
 
 /** The second half of a sign-up with a passkey. */
-export function createMakeCustomer(o: Pick<SignUpOptions, 'vault' | 'accounts'>) {
+export function createMakeCustomer(o: CustomerOptions) {
   const addCustomer = createAddCustomer(o)
   return (tx: Tx, { accountId, email, name }: Extract<Ticket, { for: 'customer' }>) =>
     addCustomer(tx, {
@@ -69,16 +73,23 @@ export function createMakeCustomer(o: Pick<SignUpOptions, 'vault' | 'accounts'>)
     })
 }
 
-function createAddCustomer({ vault, accounts }: Pick<SignUpOptions, 'vault' | 'accounts'>) {
+type CustomerOptions = Pick<SignUpOptions, 'vault' | 'accounts' | 'codes' | 'sendLetter'>
+
+/** A letter goes out either way: with a code to a new customer, with the news to whoever has the address. */
+function createAddCustomer({ vault, accounts, codes, sendLetter }: CustomerOptions) {
   return async (
     tx: Tx,
     o: { accountId: AccountId; email: Personal; name: Personal; sealedPassword: Buffer | undefined },
   ): Promise<'added' | 'taken'> => {
     const { accountId, email, name, sealedPassword } = o
     const outcome = await vault.add(tx, { accountId, kind: 'customer', email, name })
-    if (outcome === 'added') {
-      await accounts.add(tx, { accountId, kind: 'customer', roles: [], sealedPassword })
+    if (outcome === 'taken') {
+      await sendLetter(tx, { to: email, letter: { kind: 'address_in_use' } })
+      return outcome
     }
+    await accounts.add(tx, { accountId, kind: 'customer', roles: [], sealedPassword })
+    const code = await codes.issue(tx, { accountId, purpose: 'verify_email', address: email })
+    await sendLetter(tx, { to: email, letter: { kind: 'email_verification', code } })
     return outcome
   }
 }

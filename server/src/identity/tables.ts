@@ -11,6 +11,8 @@ export type IdentityTables = {
     kind: AccountKind
     roles: Set<OperatorRole[], OperatorRole[]>
     sealed_password: Set<Buffer | null, Buffer | null>
+    email_verified: ColumnType<boolean, boolean | undefined, boolean>
+    sign_ins_from: ColumnType<Buffer | null, Buffer | null | undefined, Buffer | null>
   }
   'identity.artifact': {
     model: string
@@ -35,4 +37,20 @@ export type IdentityTables = {
     code_digest: Buffer
     expires_at: Date
   }
+  'identity.mailed_code': {
+    account_id: AccountId
+    purpose: 'verify_email' | 'change_email' | 'recover'
+    code_digest: Buffer
+    tries: ColumnType<number, number | undefined, number>
+    sealed: Buffer
+    expires_hour: Date
+  }
+  'identity.session': {
+    grant_model: ColumnType<'Grant', 'Grant' | undefined, never>
+    grant_digest: Buffer
+    account_id: AccountId
+    sealed: Buffer
+  }
+  'identity.recovery': { account_id: AccountId; sealed: Buffer; expires_hour: Date }
+  'identity.notice': { notice_id: string; account_id: AccountId; hour: Date; sealed: Buffer }
 }

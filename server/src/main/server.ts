@@ -106,7 +106,6 @@ async function startRooms(
   await mail.start()
   closers.push(() => mail.close())
   let url = config.http.publicUrl ?? ''
-  const identity = createIdentity({ database, keys, vault, clock, log, issuer: () => url })
   // The gateway is made last, for it stands on all the others; what they ask of it, they ask when devices are there.
   let gateway: Gateway | undefined
   const isHere = (id: DeviceId) => gateway?.isOnline(id) ?? false
@@ -120,6 +119,17 @@ async function startRooms(
     bus,
     notify: householdLetters(mail),
     isOnline: reach.isOnline,
+  })
+  const identity = createIdentity({
+    database,
+    keys,
+    vault,
+    clock,
+    log,
+    bus,
+    issuer: () => url,
+    sendLetter: mail.enqueue,
+    holds: { begin: registry.holdBack, end: registry.endHold },
   })
   // A reader that is behind takes larger steps: live state then costs less a record.
   const stream = createStream({ database, keys, clock, log, limits: { readRecords: 10_000 } })

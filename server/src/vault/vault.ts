@@ -54,6 +54,11 @@ export interface Vault {
     tx: Tx,
     person: { accountId: AccountId; kind: PersonKind; email: Personal; name: Personal },
   ): Promise<'added' | 'taken'>
+  /**
+   * Another address in the place of the one before; nothing is changed when somebody of the kind has it.
+   * @throws AppError invalid_request, not_found
+   */
+  changeEmail(tx: Tx, accountId: AccountId, email: Personal): Promise<'changed' | 'taken'>
   /** Unknown, or no address at all: undefined alike. */
   findByEmail(kind: PersonKind, email: Personal): Promise<AccountId | undefined>
   /** @throws AppError not_found; integrity_failed when the row was tampered with */
@@ -67,6 +72,9 @@ export interface Vault {
   /** @throws AppError invalid_request when it is empty, longer than 254 bytes, or not printable */
   checkName(name: Personal): void
 }
+
+/** PostgreSQL's SQLSTATE. */
+const UNIQUE_VIOLATION = '23505'
 
 const emailPlace = (accountId: AccountId) => place('vault.person.email', accountId)
 const namePlace = (accountId: AccountId) => place('vault.person.name', accountId)
@@ -144,6 +152,29 @@ export function createVault({ database, keys, clock }: VaultOptions): Vault {
       const added = await insert(tx, person, digests)
       await (added ? sql`release savepoint vault_add` : sql`rollback to savepoint vault_add`).execute(tx)
       return added ? 'added' : 'taken'
+    },
+
+    async changeEmail(tx, accountId, email) {
+      checkEmail(email)
+      const row = await load(accountId)
+      const key = await keys.open(row.key_id)
+      const digests = index.digests(indexed(row.kind, email))
+      const sealed = key.seal(emailPlace(accountId), pad(tidy(email.reveal())))
+      await sql`savepoint vault_change`.execute(tx)
+      try {
+        const { rows } = await sql`
+          update vault.person set email_index = ${digests[0]}, email = ${sealed}
+          where account_id = ${accountId} and not exists (
+            select from vault.person
+            where kind = ${row.kind} and email_index = any(${digests}::bytea[]) and account_id <> ${accountId})
+          returning account_id`.execute(tx)
+        return rows.length === 1 ? 'changed' : 'taken'
+      } catch (error) {
+        // Two take one address at the same moment: the index lets one.
+        if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error
+        await sql`rollback to savepoint vault_change`.execute(tx)
+        return 'taken'
+      }
     },
 
     async findByEmail(kind, email) {

@@ -12,6 +12,8 @@ const open = [
   'GET /v1/device-authority',
   'GET /join',
   'POST /v1/sign-up',
+  'POST /v1/recovery',
+  'POST /v1/recovery/complete',
   'POST /v1/operators',
   'GET /oauth/*',
   'POST /oauth/*',
@@ -35,6 +37,10 @@ const forBoth = [
   'POST /v1/me/passkeys',
   'PATCH /v1/me/passkeys/:passkeyId',
   'DELETE /v1/me/passkeys/:passkeyId',
+  'DELETE /v1/me/notices/:noticeId',
+  'GET /v1/me/sessions',
+  'DELETE /v1/me/sessions',
+  'DELETE /v1/me/sessions/:sessionId',
 ]
 
 /** Doors to one device, which let support through to the room: a stranger's request must be whole to be refused there. */

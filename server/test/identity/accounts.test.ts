@@ -214,10 +214,16 @@ describe('a password due for renewal', () => {
     const { createPasswords } = await import('../../src/identity/passwords.ts')
     const { createAccounts } = await import('../../src/identity/accounts.ts')
     const none = () => {}
-    const limits = { spendForAddress: none, spendForAccount: none, signedIn: none, refused: 0 }
+    const limits = {
+      spendForAddress: none,
+      spendForAccount: none,
+      spendForSignedIn: none,
+      signedIn: none,
+      refused: 0,
+    }
     const dearer = createSignIn({
       vault: s.vault,
-      accounts: createAccounts({ database: s.database }),
+      accounts: createAccounts(s),
       passwords: createPasswords({
         keys: s.keys,
         hashesAtOnce: 1,

@@ -157,12 +157,17 @@ describe('what identity stores', () => {
   })
 })
 
+function artifactsOf() {
+  const { database, keys, clock } = s
+  return createArtifacts({ database, keys, clock, onGrantEnd: () => {}, onReuse: async () => {} })
+}
+
 describe('time', () => {
   it('ends an access token after 300 s, and the sign-in itself after its own time', async () => {
     const agent = new UserAgent(s.url)
     const tokens = await agent.signIn(email, password)
     const { clock } = s
-    const artifacts = createArtifacts({ database: s.database, keys: s.keys, clock })
+    const artifacts = artifactsOf()
     clock.advance(299)
     expect(await artifacts.adapter('AccessToken').find(tokens.access_token)).toBeTruthy()
     clock.advance(1)
@@ -181,7 +186,7 @@ describe('time', () => {
     const times = rows.flatMap((row) => [row.expires_at, ...(row.consumed_at ? [row.consumed_at] : [])])
     expect(rows.some((row) => row.consumed_at)).toBe(true)
     expect(times.map((time) => time.getTime() % 3_600_000)).toEqual(times.map(() => 0))
-    const { adapter } = createArtifacts({ database: s.database, keys: s.keys, clock: s.clock })
+    const { adapter } = artifactsOf()
     await adapter('Interaction').upsert('soon over', { exp: 1 }, 10)
     expect(await adapter('Interaction').find('soon over')).toEqual({ exp: 1 })
     s.clock.advance(10)
@@ -189,7 +194,7 @@ describe('time', () => {
   })
 
   it('sweeps what has expired, in batches, and nothing else', async () => {
-    const artifacts = createArtifacts({ database: s.database, keys: s.keys, clock: s.clock })
+    const artifacts = artifactsOf()
     const grants = artifacts.adapter('Grant')
     for (let i = 0; i < 520; i++) await artifacts.adapter('ReplayDetection').upsert(`proof ${i}`, {}, 10)
     await grants.upsert('lasting', { accountId: 'a' }, 10_000)
@@ -201,8 +206,7 @@ describe('time', () => {
 })
 
 describe('the store under contention', () => {
-  const adapterOf = (model: string) =>
-    createArtifacts({ database: s.database, keys: s.keys, clock: s.clock }).adapter(model)
+  const adapterOf = (model: string) => artifactsOf().adapter(model)
 
   it('lets one of many consume a token', async () => {
     const adapter = adapterOf('RefreshToken')

@@ -111,18 +111,6 @@ export async function startRooms({
   const mail = createMail({ ...common, keys, vault, smtp })
   await mail.start()
   let url = ''
-  const identity = createIdentity({
-    ...common,
-    keys,
-    vault,
-    issuer: () => url,
-    limits: {
-      signInPerAddress: roomy,
-      signUpPerAddress: roomy,
-      enrolmentPerAddress: roomy,
-      signUpAnswerMs: 1,
-    },
-  })
   let gateway: Gateway | undefined
   const isHere = (id: DeviceId) => gateway?.isOnline(id) ?? false
   const reach = createReach({ bus, isHere })
@@ -132,6 +120,22 @@ export async function startRooms({
     bus,
     notify: householdLetters(mail),
     isOnline: reach.isOnline,
+  })
+  const identity = createIdentity({
+    ...common,
+    keys,
+    vault,
+    issuer: () => url,
+    sendLetter: mail.enqueue,
+    holds: { begin: registry.holdBack, end: registry.endHold },
+    limits: {
+      signInPerAddress: roomy,
+      signUpPerAddress: roomy,
+      enrolmentPerAddress: roomy,
+      recoveryPerAddress: roomy,
+      codePerAddress: roomy,
+      signUpAnswerMs: 1,
+    },
   })
   const stream = createStream({ ...common, keys })
   const home = createHome({

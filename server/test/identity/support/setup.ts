@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Clock, Personal, Secret, silentLog } from '../../../src/core/index.ts'
+import { type AccountId, type Clock, newId, Personal, Secret, silentLog } from '../../../src/core/index.ts'
 import {
   createIdentity,
   type Identity,
@@ -9,6 +9,7 @@ import {
   identityMigrations,
 } from '../../../src/identity/index.ts'
 import { createKeys, type Keys, keysMigrations, memoryKeyProvider } from '../../../src/keys/index.ts'
+import { createMail, type Mail, mailMigrations } from '../../../src/mail/index.ts'
 import { createVault, type Vault, vaultMigrations } from '../../../src/vault/index.ts'
 import { createTestDatabase } from '../../support/database.ts'
 
@@ -20,6 +21,11 @@ export interface Setup {
   database: TestDatabase
   keys: Keys
   vault: Vault
+  mail: Mail
+  /** The newest letter, as an operator without a mail server reads it. */
+  lastLetter(): Promise<{ kind: string; to: string; text: string; code: Secret }>
+  /** Accounts that were told to be held back, with the end; 0 ends it. */
+  held: { accountId: string; untilMs: number }[]
   /** Moves the time of the server's own checks; the provider's tokens expire by it too. */
   clock: Clock & { advance(seconds: number): void }
   close(): Promise<void>
@@ -37,12 +43,25 @@ const noLimits: Partial<IdentityLimits> = {
   signUpPerAccount: generous,
   signUpPerAddress: generous,
   enrolmentPerAddress: generous,
+  recoveryPerAccount: generous,
+  recoveryPerAccountAnywhere: generous,
+  recoveryPerAddress: generous,
+  codePerAccount: generous,
+  codePerAddress: generous,
+  mailPerAccount: generous,
   signUpAnswerMs: 0,
 }
 
 /** Identity with a real database behind a real HTTP server. */
-export async function setUp(options: Partial<IdentityOptions> = {}): Promise<Setup> {
-  const database = await createTestDatabase([keysMigrations, vaultMigrations, identityMigrations])
+type Options = Partial<Omit<IdentityOptions, 'sendLetter' | 'holds'>>
+
+export async function setUp(options: Options = {}): Promise<Setup> {
+  const database = await createTestDatabase([
+    keysMigrations,
+    vaultMigrations,
+    mailMigrations,
+    identityMigrations,
+  ])
   let offsetMs = 0
   const clock = {
     nowMs: () => Date.now() + offsetMs,
@@ -53,6 +72,8 @@ export async function setUp(options: Partial<IdentityOptions> = {}): Promise<Set
   const keys = createKeys({ provider: memoryKeyProvider(), database, clock, log: silentLog })
   await keys.start()
   const vault = createVault({ database, keys, clock, log: silentLog })
+  const mail = createMail({ database, keys, vault, clock, log: silentLog })
+  const held: Setup['held'] = []
   let url = ''
   const identity = createIdentity({
     database,
@@ -62,6 +83,11 @@ export async function setUp(options: Partial<IdentityOptions> = {}): Promise<Set
     log: silentLog,
     issuer: () => url,
     passwordCost: cheap,
+    sendLetter: mail.enqueue,
+    holds: {
+      begin: async (_tx, accountId, untilMs) => void held.push({ accountId, untilMs }),
+      end: async (_tx, accountId) => void held.push({ accountId, untilMs: 0 }),
+    },
     ...options,
     limits: { ...noLimits, ...options.limits },
   })
@@ -78,6 +104,14 @@ export async function setUp(options: Partial<IdentityOptions> = {}): Promise<Set
     database,
     keys,
     vault,
+    mail,
+    held,
+    async lastLetter() {
+      const [newest] = await mail.waiting()
+      const { kind, to, text } = await mail.show(newest?.letterId ?? '', newId<AccountId>())
+      const code = new Secret(/[0-9A-Z]{5}-[0-9A-Z]{5}/.exec(text.reveal())?.[0] ?? '')
+      return { kind, to: to.reveal(), text: text.reveal(), code }
+    },
     clock,
     async close() {
       server.closeAllConnections()

@@ -1,0 +1,92 @@
+import Type from 'typebox'
+import { Personal, Secret } from '../core/index.ts'
+import type { RouteParts } from './app.ts'
+import { byRoom } from './authentication.ts'
+import { MailedCode } from './email-address.ts'
+import { principalOf } from './principal.ts'
+import { Empty, strict } from './shapes.ts'
+import { Email, Password } from './sign-up.ts'
+
+const tags = ['account']
+
+/** Back into an account without its password. Neither route tells whether the address has an account. */
+export function recoveryRoutes({ app, authenticate, limit, identity }: RouteParts): void {
+  app.post(
+    '/v1/recovery',
+    {
+      onRequest: [limit.signUps],
+      schema: {
+        summary: 'Have a recovery code mailed to a customer’s address',
+        tags,
+        body: strict({ email: Email }),
+        response: { 202: Empty },
+      },
+    },
+    async ({ body, ip }, reply) => {
+      await identity.requestRecovery({ email: new Personal(body.email), remoteAddress: ip })
+      return reply.code(202).send({})
+    },
+  )
+
+  app.post(
+    '/v1/recovery/complete',
+    {
+      onRequest: [limit.signIns],
+      schema: {
+        summary: 'A new password, by the mailed code and, where the account has one, the second factor',
+        tags,
+        body: strict({
+          email: Email,
+          code: MailedCode,
+          newPassword: Password,
+          otp: Type.Optional(Type.String({ minLength: 6, maxLength: 32 })),
+        }),
+        response: { 204: Type.Null() },
+      },
+    },
+    async ({ body, ip }, reply) => {
+      await identity.completeRecovery({
+        email: new Personal(body.email),
+        code: new Secret(body.code),
+        newPassword: new Secret(body.newPassword),
+        otp: body.otp === undefined ? undefined : new Secret(body.otp),
+        remoteAddress: ip,
+      })
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/v1/me/recovery/confirm',
+    {
+      onRequest: [authenticate.customer, limit.perAccount],
+      schema: {
+        summary: 'It was me: ends the waiting time. For a session from before the recovery',
+        tags,
+        response: { 204: Type.Null() },
+      },
+      preHandler: [byRoom],
+    },
+    async (request, reply) => {
+      await identity.confirmRecovery(principalOf(request))
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/v1/me/recovery/deny',
+    {
+      onRequest: [authenticate.customer, limit.perAccount],
+      schema: {
+        summary: 'It was not me: ends all sessions since, and the new password',
+        tags,
+        response: { 204: Type.Null() },
+      },
+      preHandler: [byRoom],
+    },
+    async (request, reply) => {
+      await identity.denyRecovery(principalOf(request))
+      return reply.code(204).send(null)
+    },
+  )
+}

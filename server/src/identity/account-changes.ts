@@ -1,0 +1,62 @@
+import { type AccountId, type Bus, isId, type Log } from '../core/index.ts'
+
+type Listener = (change: { accountId: AccountId }) => void
+
+/** The one place where the room tells others, after a commit, that something about an account has changed. */
+export interface AccountChanges {
+  sessions(accountId: AccountId): void
+  notice(accountId: AccountId): void
+  /** Both return the way to stop listening. */
+  onSessions(listener: Listener): () => void
+  onNotice(listener: Listener): () => void
+  /** Hears of what other processes committed, too. */
+  start(): void
+  close(): void
+}
+
+/** Hints come from the database's own triggers (migrations): no way of ending a session can forget to tell. */
+export function createAccountChanges(o: {
+  log: Log
+  bus?: Pick<Bus, 'subscribe'> | undefined
+}): AccountChanges {
+  const sessions = announcer(o.log)
+  const notices = announcer(o.log)
+  let stopHearing: (() => void)[] = []
+  const hear = (topic: string, announce: (accountId: AccountId) => void) =>
+    o.bus?.subscribe(topic, ({ payload }) => {
+      if (isId(payload)) announce(payload as AccountId)
+    }) ?? (() => {})
+  return {
+    sessions: sessions.announce,
+    notice: notices.announce,
+    onSessions: sessions.listen,
+    onNotice: notices.listen,
+    start() {
+      stopHearing = [hear('identity.session', sessions.announce), hear('identity.notice', notices.announce)]
+    },
+    close() {
+      for (const stop of stopHearing) stop()
+    },
+  }
+}
+
+function announcer(log: Log) {
+  const listeners = new Set<Listener>()
+  return {
+    announce(accountId: AccountId): void {
+      for (const listener of listeners) {
+        try {
+          listener({ accountId })
+        } catch (error) {
+          // The change is committed: the other listeners must hear of it whatever became of this one.
+          log.error('a listener to changes of an account failed', { error, accountId })
+        }
+      }
+    },
+    listen(listener: Listener): () => void {
+      const own: Listener = (change) => listener(change)
+      listeners.add(own)
+      return () => listeners.delete(own)
+    },
+  }
+}

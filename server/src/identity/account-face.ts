@@ -1,0 +1,106 @@
+import type { AccountId, Personal, Secret, Tx } from '../core/index.ts'
+
+/** Letters that this room writes. `main` hands them to whoever sends letters. */
+export type AccountLetter =
+  | { kind: 'email_verification' | 'recovery_code'; code: Secret }
+  | {
+      kind: 'address_in_use' | 'address_changed' | 'recovered' | 'recovery_denied' | 'session_ended_by_reuse'
+    }
+
+export type SendLetter = (tx: Tx, o: { to: AccountId | Personal; letter: AccountLetter }) => Promise<void>
+
+/** What keeps locks and cameras from obeying an account for a while. `main` joins it with the rooms that do it. */
+export interface Holds {
+  begin(tx: Tx, accountId: AccountId, untilMs: number): Promise<void>
+  end(tx: Tx, accountId: AccountId): Promise<void>
+}
+
+export type NoticeKind = 'recovered' | 'recovery_denied' | 'session_ended_by_reuse' | 'address_changed'
+
+/** Something that a person should know about their own account. */
+export interface Notice {
+  noticeId: string
+  kind: NoticeKind
+  atMs: number
+}
+
+/** A sign-in that has not ended. */
+export interface SessionInfo {
+  sessionId: string
+  /** The program, in words. */
+  client: string
+  /** Where it began and where it was last used: an IPv4 /24 or an IPv6 /48. */
+  beganIn: string | undefined
+  lastIn: string | undefined
+  beganAtMs: number
+  /** To the hour. */
+  lastUsedHourMs: number
+}
+
+/** Whoever is signed in, and by which session. */
+export interface Asking {
+  accountId: AccountId
+  sessionId: string
+}
+
+/** What a person does about their own account: its address, its recovery, its sessions. */
+export interface AccountCare {
+  emailVerified(accountId: AccountId): Promise<boolean>
+  /** Mails a code to the account's address. @throws AppError rate_limited */
+  requestEmailVerification(accountId: AccountId): Promise<void>
+  /**
+   * With the code of `requestEmailVerification` the address is confirmed, with that of `requestEmailChange` it becomes
+   * the account's. @throws AppError code_refused, rate_limited
+   */
+  verifyEmail(accountId: AccountId, code: Secret): Promise<void>
+  /**
+   * Mails a code to the new address; answers alike when somebody has it. The old one holds until the code has come back.
+   * The
+   * caller asks for a fresh sign-in first. @throws AppError held_back, invalid_request, rate_limited
+   */
+  requestEmailChange(principal: Asking, email: Personal): Promise<void>
+
+  /** Mails a code to a customer's address. The same answer after the same time when there is no such customer. @throws AppError rate_limited, invalid_request */
+  requestRecovery(o: { email: Personal; remoteAddress: string | undefined }): Promise<void>
+  /**
+   * A new password, by the mailed code, and the second factor where the account has one. Tells every session, and holds back
+   * locks and cameras. An account whose address was never confirmed loses everything else that could sign in.
+   * @throws AppError code_refused (also without such an account), second_factor_needed, invalid_request, rate_limited, unavailable
+   */
+  completeRecovery(o: {
+    email: Personal
+    code: Secret
+    newPassword: Secret
+    otp?: Secret | undefined
+    remoteAddress: string | undefined
+  }): Promise<void>
+  /** "It was me": ends the waiting time. @throws AppError not_found unless this session is older than the recovery */
+  confirmRecovery(principal: Asking): Promise<void>
+  /**
+   * "It was not me": ends every session since, and the password works no more.
+   * @throws AppError not_found unless this session is older than the recovery
+   */
+  denyRecovery(principal: Asking): Promise<void>
+  /**
+   * Whether this session began after a recovery that nobody has confirmed within its waiting time. It may not do what could
+   * not be undone: end older sessions, change the address, erase the account.
+   */
+  isHeldBack(principal: Asking): Promise<boolean>
+
+  sessions(accountId: AccountId): Promise<SessionInfo[]>
+  /** Ends one's own sign-in: its access and refresh tokens stop at once. @throws AppError not_found, held_back */
+  endOneSession(principal: Asking, sessionId: string): Promise<void>
+  /** @throws AppError held_back */
+  endOtherSessions(principal: Asking): Promise<void>
+  /** This one as well. @throws AppError held_back */
+  endAllSessions(principal: Asking): Promise<void>
+  /** Whether a sign-in has not ended. */
+  isSessionLive(sessionId: string): Promise<boolean>
+  /** Sessions of the account may have ended: look again. Returns the way to stop listening. */
+  onSessionsChange(listener: (change: { accountId: AccountId }) => void): () => void
+
+  /** Of the last thirty days, newest first, at most twenty. */
+  notices(accountId: AccountId): Promise<Notice[]>
+  dismissNotice(accountId: AccountId, noticeId: string): Promise<void>
+  onNotice(listener: (change: { accountId: AccountId }) => void): () => void
+}

@@ -1,0 +1,163 @@
+import {
+  type AccountId,
+  AppError,
+  type Clock,
+  type Database,
+  newId,
+  type Secret,
+  type Tx,
+} from '../core/index.ts'
+import type { Vault } from '../vault/index.ts'
+import type { AccountChanges } from './account-changes.ts'
+import type { AccountCare, Asking, Holds, SendLetter } from './account-face.ts'
+import type { Accounts } from './accounts.ts'
+import { evenTime } from './even-time.ts'
+import type { MailedCodes } from './mailed-codes.ts'
+import type { Notices } from './notices.ts'
+import { checkPassword } from './password-rules.ts'
+import type { Passwords } from './passwords.ts'
+import type { RateLimits } from './rate-limits.ts'
+import type { Recoveries, Recovery } from './recoveries.ts'
+import type { Session, Sessions } from './sessions.ts'
+
+/** What else than a password an account can sign in with, or needs beside it. */
+export interface OtherCredentials {
+  /**
+   * Counts a wrong code as a try, and uses a right one up.
+   * @throws AppError second_factor_needed when the account has one and `otp` is missing or wrong
+   */
+  checkSecondFactor(accountId: AccountId, otp: Secret | undefined): Promise<void>
+  /** Those that were added at that time or later; with 0, all. */
+  removeSince(tx: Tx, accountId: AccountId, sinceMs: number): Promise<void>
+}
+
+export interface RecoveryOptions {
+  database: Database
+  clock: Clock
+  vault: Vault
+  accounts: Accounts
+  passwords: Passwords
+  codes: MailedCodes
+  recoveries: Recoveries
+  sessions: Sessions
+  notices: Notices
+  changes: AccountChanges
+  limits: RateLimits
+  others: OtherCredentials
+  sendLetter: SendLetter
+  holds: Holds
+  answerMs: number
+}
+
+/** Thrown inside a transaction whose rows are there for their time only. */
+class NobodyThere extends Error {}
+
+/** Back into an account by a code that is mailed to its address. */
+export function createRecovery(
+  o: RecoveryOptions,
+): Pick<
+  AccountCare,
+  'requestRecovery' | 'completeRecovery' | 'confirmRecovery' | 'denyRecovery' | 'isHeldBack'
+> {
+  const changed = (accountId: AccountId) => {
+    o.changes.sessions(accountId)
+    o.changes.notice(accountId)
+  }
+
+  async function ownSession({ accountId, sessionId }: Asking): Promise<Session> {
+    const session = (await o.sessions.list(accountId)).find((candidate) => candidate.sessionId === sessionId)
+    if (!session) throw new AppError('unauthenticated', { detail: 'the session has ended' })
+    return session
+  }
+
+  /** Only a session from before may judge a recovery: the others may be the thief's. */
+  async function judged(principal: Asking): Promise<Recovery> {
+    const recovery = await o.recoveries.find(principal.accountId)
+    if (!recovery || (await ownSession(principal)).beganAtMs >= recovery.atMs) throw new AppError('not_found')
+    return recovery
+  }
+
+  return {
+    async requestRecovery({ email, remoteAddress }) {
+      o.limits.spendForAddress('recovery', remoteAddress)
+      o.vault.checkEmail(email)
+      o.limits.spendForAccount('recovery', { kind: 'customer', email, remoteAddress })
+      await evenTime(o.answerMs, async () => {
+        const found = await o.vault.findByEmail('customer', email)
+        const accountId = found ?? newId<AccountId>()
+        try {
+          // The same rows either way, and taken back where nobody is to read the letter.
+          await o.database.transaction(async (tx) => {
+            const code = await o.codes.issue(tx, { accountId, purpose: 'recover', address: email })
+            await o.sendLetter(tx, { to: accountId, letter: { kind: 'recovery_code', code } })
+            if (!found) throw new NobodyThere()
+          })
+        } catch (error) {
+          if (!(error instanceof NobodyThere)) throw error
+        }
+      })
+    },
+
+    async completeRecovery({ email, code, newPassword, otp, remoteAddress }) {
+      o.limits.spendForAddress('code', remoteAddress)
+      o.vault.checkEmail(email)
+      checkPassword(newPassword, email)
+      o.limits.spendForAccount('code', { kind: 'customer', email, remoteAddress })
+      await evenTime(o.answerMs, async () => {
+        const accountId = (await o.vault.findByEmail('customer', email)) ?? newId<AccountId>()
+        const account = await o.accounts.find(accountId)
+        const sealedPassword = await o.passwords.seal(accountId, newPassword)
+        const right = await o.codes.attempt(accountId, 'recover', code)
+        if (!right || !account) throw new AppError('code_refused')
+        // Whoever signed up with somebody else's address may have added a second factor of their own.
+        if (account.emailVerified) await o.others.checkSecondFactor(accountId, otp)
+        await o.database.transaction(async (tx) => {
+          if (!(await o.codes.use(tx, accountId, 'recover', code))) throw new AppError('code_refused')
+          await o.accounts.replacePassword(tx, accountId, sealedPassword)
+          if (!account.emailVerified) {
+            await o.sessions.end(tx, accountId, () => true)
+            await o.others.removeSince(tx, accountId, 0)
+            await o.accounts.setEmailVerified(tx, accountId)
+          }
+          await o.codes.endAll(tx, accountId)
+          const { waitsUntilMs } = await o.recoveries.begin(tx, accountId)
+          await o.holds.begin(tx, accountId, waitsUntilMs)
+          await o.notices.add(tx, accountId, 'recovered')
+          await o.sendLetter(tx, { to: accountId, letter: { kind: 'recovered' } })
+        })
+        changed(accountId)
+      })
+    },
+
+    async confirmRecovery(principal) {
+      await judged(principal)
+      const { accountId } = principal
+      await o.database.transaction(async (tx) => {
+        if (!(await o.recoveries.end(tx, accountId))) throw new AppError('not_found')
+        await o.holds.end(tx, accountId)
+      })
+    },
+
+    async denyRecovery(principal) {
+      const recovery = await judged(principal)
+      const { accountId } = principal
+      await o.database.transaction(async (tx) => {
+        // Until the account is recovered again, nobody gets in by a password.
+        await o.accounts.replacePassword(tx, accountId, undefined)
+        if (!(await o.recoveries.end(tx, accountId))) throw new AppError('not_found')
+        await o.sessions.end(tx, accountId, ({ beganAtMs }) => beganAtMs >= recovery.atMs)
+        await o.others.removeSince(tx, accountId, recovery.atMs)
+        await o.codes.endAll(tx, accountId)
+        await o.notices.add(tx, accountId, 'recovery_denied')
+        await o.sendLetter(tx, { to: accountId, letter: { kind: 'recovery_denied' } })
+      })
+      changed(accountId)
+    },
+
+    async isHeldBack(principal) {
+      const recovery = await o.recoveries.find(principal.accountId)
+      if (!recovery || recovery.waitsUntilMs <= o.clock.nowMs()) return false
+      return (await ownSession(principal)).beganAtMs >= recovery.atMs
+    },
+  }
+}

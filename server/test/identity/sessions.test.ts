@@ -1,0 +1,185 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { neighbourhood, Personal } from '../../src/core/index.ts'
+import { ada, type Setup, setUp } from './support/setup.ts'
+import { dpopProof, newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
+
+let s: Setup
+beforeEach(async () => {
+  s = await setUp()
+  await s.identity.signUp(ada)
+})
+afterEach(() => s.close())
+
+async function session(remoteAddress = '192.0.2.7') {
+  const agent = new UserAgent(s.url, 'hearthlock-cli', remoteAddress)
+  const tokens = await agent.signIn(ada.email.reveal(), ada.password.reveal())
+  const use = async (from = remoteAddress) =>
+    s.identity.authenticate({ ...(await agent.request(tokens.access_token)), remoteAddress: from })
+  return { agent, tokens, use, principal: await use() }
+}
+
+describe('the list of sessions', () => {
+  it('tells client, place and time of each, and where it was last used', async () => {
+    const one = await session('192.0.2.7')
+    const two = await session('2001:db8:1:2::3')
+    s.clock.advance(3_600)
+    await one.use('198.51.100.9').catch(() => {})
+    const sessions = await s.identity.sessions(one.principal.accountId)
+    expect(sessions.map(({ sessionId }) => sessionId)).toEqual([
+      two.principal.sessionId,
+      one.principal.sessionId,
+    ])
+    expect(sessions[0]).toMatchObject({ client: 'the hearthlock command', beganIn: '2001:db8:1::/48' })
+    expect(sessions[1]).toMatchObject({ beganIn: '192.0.2.0/24' })
+    for (const { lastUsedHourMs } of sessions) expect(lastUsedHourMs % 3_600_000).toBe(0)
+  })
+
+  it('notes a new place at once, and no use more often than an hour', async () => {
+    const { use, principal } = await session('192.0.2.7')
+    await use('198.51.100.9')
+    const [shown] = await s.identity.sessions(principal.accountId)
+    expect(shown).toMatchObject({ beganIn: '192.0.2.0/24', lastIn: '198.51.100.0/24' })
+    const sealed = async () =>
+      (await s.database.pool.query('select sealed from identity.session')).rows[0].sealed as Buffer
+    const before = await sealed()
+    await use('198.51.100.10')
+    expect((await sealed()).equals(before)).toBe(true)
+  })
+
+  it('holds the own sessions only, and none that has ended', async () => {
+    const mine = await session()
+    await s.identity.endSession((await session()).principal)
+    expect(await s.identity.sessions(mine.principal.accountId)).toHaveLength(1)
+    expect(await s.identity.sessions(crypto.randomUUID() as never)).toEqual([])
+  })
+})
+
+describe('ending sessions', () => {
+  it('one: its tokens are refused at once, the others go on', async () => {
+    const [here, there] = [await session(), await session()]
+    const ended: string[] = []
+    s.identity.onSessionsChange(({ accountId }) => ended.push(accountId))
+    await s.identity.endOneSession(here.principal, there.principal.sessionId)
+    expect(ended).toContain(here.principal.accountId)
+    await expect(there.use()).rejects.toMatchObject({ code: 'unauthenticated' })
+    expect((await there.agent.refresh(there.tokens.refresh_token)).status).toBe(400)
+    expect(await s.identity.isSessionLive(there.principal.sessionId)).toBe(false)
+    await expect(here.use()).resolves.toBeTruthy()
+    await expect(s.identity.endOneSession(here.principal, there.principal.sessionId)).rejects.toMatchObject({
+      code: 'not_found',
+    })
+  })
+
+  it('all others, and all', async () => {
+    const [here, there] = [await session(), await session()]
+    await s.identity.endOtherSessions(here.principal)
+    await expect(there.use()).rejects.toMatchObject({ code: 'unauthenticated' })
+    await expect(here.use()).resolves.toBeTruthy()
+    await s.identity.endAllSessions(here.principal)
+    await expect(here.use()).rejects.toMatchObject({ code: 'unauthenticated' })
+  })
+
+  it('of somebody else is not possible', async () => {
+    const mine = await session()
+    await s.identity.signUp({ ...ada, email: new Personal('eve@example.org') })
+    const eve = new UserAgent(s.url)
+    const { access_token } = await eve.signIn('eve@example.org', ada.password.reveal())
+    const principal = await s.identity.authenticate(await eve.request(access_token))
+    await expect(s.identity.endOneSession(principal, mine.principal.sessionId)).rejects.toMatchObject({
+      code: 'not_found',
+    })
+    await s.identity.endAllSessions(principal)
+    await expect(mine.use()).resolves.toBeTruthy()
+  })
+
+  it('leaves no row of them behind, whatever ended them', async () => {
+    const one = await session()
+    await s.identity.endSession(one.principal)
+    const two = await session()
+    await two.agent.fetch('/oauth/revoke', {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ client_id: 'hearthlock-cli', token: two.tokens.refresh_token }).toString(),
+    })
+    await session()
+    s.clock.advance(181 * 86_400)
+    const { rows } = await s.database.pool.query('select 1 from identity.session')
+    expect(rows).toHaveLength(1)
+  })
+})
+
+describe('a refresh token that is used again', () => {
+  const notices = async () =>
+    (await s.identity.notices((await accounts())[0] as never)).map(({ kind }) => kind)
+  const accounts = async () =>
+    (await s.database.pool.query('select account_id from identity.account')).rows.map((row) => row.account_id)
+
+  it('after its rotation: ends the session for both, and the person is told by notice and letter', async () => {
+    const { agent, tokens, use } = await session()
+    const heard: string[] = []
+    s.identity.onNotice(({ accountId }) => heard.push(accountId))
+    const next = (await (await agent.refresh(tokens.refresh_token)).json()) as Tokens
+    expect((await agent.refresh(tokens.refresh_token)).status).toBe(400)
+    expect((await agent.refresh(next.refresh_token)).status).toBe(400)
+    await expect(use()).rejects.toMatchObject({ code: 'unauthenticated' })
+    await expect.poll(notices).toEqual(['session_ended_by_reuse'])
+    expect(await s.lastLetter()).toMatchObject({ kind: 'session_ended_by_reuse', to: 'ada@example.org' })
+    expect(heard).toHaveLength(1)
+  })
+
+  it('at the same moment: at most one gets tokens, which are dead, and the person is told once', async () => {
+    const { agent, tokens } = await session()
+    const answers = await Promise.all(Array.from({ length: 4 }, () => agent.refresh(tokens.refresh_token)))
+    const given = answers.filter(({ status }) => status === 200)
+    expect(given.length).toBeLessThanOrEqual(1)
+    for (const answer of given) {
+      const { refresh_token } = (await answer.json()) as Tokens
+      expect((await agent.refresh(refresh_token)).status).toBe(400)
+    }
+    await expect.poll(notices).toContain('session_ended_by_reuse')
+  })
+
+  it('with another key: is refused, and a thief without the key does not end the session', async () => {
+    const { agent, tokens, use } = await session()
+    const next = (await (await agent.refresh(tokens.refresh_token)).json()) as Tokens
+    const foreign = await newProofKey()
+    for (const token of [tokens.refresh_token, next.refresh_token]) {
+      const proof = await dpopProof(foreign, { method: 'POST', url: `${s.url}/oauth/token` })
+      expect((await agent.refresh(token, proof)).status).toBe(400)
+    }
+    await expect(use()).resolves.toBeTruthy()
+    expect((await agent.refresh(next.refresh_token)).status).toBe(200)
+    expect(await notices()).toEqual([])
+  })
+
+  it('after its end: is refused, and what came of it in time goes on', async () => {
+    const { agent, tokens } = await session()
+    s.clock.advance(29 * 86_400)
+    const next = (await (await agent.refresh(tokens.refresh_token)).json()) as Tokens
+    s.clock.advance(2 * 86_400)
+    expect((await agent.refresh(tokens.refresh_token)).status).toBe(400)
+    expect((await agent.refresh(next.refresh_token)).status).toBe(200)
+  })
+
+  it('is not told of when the client itself ended the session', async () => {
+    const { agent, tokens } = await session()
+    await agent.fetch('/oauth/revoke', {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ client_id: 'hearthlock-cli', token: tokens.refresh_token }).toString(),
+    })
+    expect((await agent.refresh(tokens.refresh_token)).status).toBe(400)
+    expect(await notices()).toEqual([])
+  })
+})
+
+describe('the neighbourhood of an address', () => {
+  it.each([
+    ['192.0.2.7', '192.0.2.0/24'],
+    ['::ffff:192.0.2.7', '192.0.2.0/24'],
+    ['2001:DB8:1:2::6', '2001:db8:1::/48'],
+    ['::1', '0:0:0::/48'],
+  ])('%s is %s', (address, expected) => {
+    expect(neighbourhood(address)).toBe(expected)
+  })
+})
