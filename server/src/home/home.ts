@@ -82,7 +82,7 @@ export function createHome(dependencies: HomeDependencies): Home {
     maxOpen: limits.openCommands,
     changed,
   })
-  const projection = createProjection({
+  const project = createProjection({
     applyResults: (tx, results) => applyResults({ keys, log }, tx, results),
     applying: async (tx, base, count) => neighbours?.applied(tx, base, count),
     wanted(records) {
@@ -93,11 +93,11 @@ export function createHome(dependencies: HomeDependencies): Home {
       announcements.batch(batch)
       for (const row of batch.ended) changed(row)
     },
-    position: () => reader.position,
   })
   const reader = stream.reader('home', async (tx, records) => {
-    await projection.handle(tx, records)
+    const afterCommit = await project(tx, records)
     counts.records += records.length
+    return afterCommit
   })
 
   const neighbours: Neighbours | undefined =
@@ -152,8 +152,6 @@ export function createHome(dependencies: HomeDependencies): Home {
       for (const stop of stopListening) stop()
       neighbours?.close()
       await reader.close()
-      projection.settle()
-      projection.close()
       await ticking
       await delivery.idle()
       await announcements.idle()

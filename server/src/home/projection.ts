@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { bigintArray, byteaArray, smallintArray, type Tx, uuidArray } from '../core/index.ts'
-import type { RecordHandler, StreamRecord } from '../stream/index.ts'
+import type { AfterCommit, StreamRecord } from '../stream/index.ts'
 import type { CommandRow } from './tables.ts'
 import { KIND_CODE } from './tables.ts'
 
@@ -21,59 +21,23 @@ export interface ProjectionDependencies {
   wanted: (records: readonly StreamRecord[]) => boolean
   /** After the commit, in order, each once; never after a rollback. */
   applied: (batch: Applied) => void
-  /** The reader's committed place in the log. */
-  position: () => number
-}
-
-export interface Projection {
-  handle: RecordHandler
-  /** Tells of what is committed by now. */
-  settle(): void
-  close(): void
 }
 
 /**
  * Copies records, sealed as they are, into the timeline and the live state. Nothing is opened here: at full load this
  * shares two cores with everything else, so all rows of a batch go in three statements of binary arrays.
  */
-export function createProjection(d: ProjectionDependencies): Projection {
-  let waiting: (Applied & { lastSeq: number }) | undefined
-  let timer: NodeJS.Timeout | undefined
-
-  // The handler returns before its transaction commits, so what people are told waits for the reader's place to move.
-  function settle(): void {
-    clearTimeout(timer)
-    timer = undefined
-    if (!waiting) return
-    if (d.position() < waiting.lastSeq) {
-      timer = setTimeout(settle, 1)
-      return
-    }
-    const batch = waiting
-    waiting = undefined
-    d.applied(batch)
-  }
-
-  return {
-    async handle(tx, records) {
-      // A batch that has not been committed by now was rolled back, and comes again.
-      settle()
-      waiting = undefined
-      const results = records.filter((record) => record.kind === 'results')
-      const ended = results.length > 0 ? await d.applyResults(tx, results) : []
-      await upsertState(tx, records)
-      const base = await insertTimeline(tx, records)
-      await d.applying(tx, base, records.length)
-      if (ended.length === 0 && !d.wanted(records)) return
-      waiting = { base, records, ended, lastSeq: (records.at(-1) as StreamRecord).seq }
-      clearTimeout(timer)
-      timer = setTimeout(settle, 0)
-    },
-    settle,
-    close() {
-      clearTimeout(timer)
-      waiting = undefined
-    },
+export function createProjection(
+  d: ProjectionDependencies,
+): (tx: Tx, records: StreamRecord[]) => Promise<AfterCommit | undefined> {
+  return async (tx, records) => {
+    const results = records.filter((record) => record.kind === 'results')
+    const ended = results.length > 0 ? await d.applyResults(tx, results) : []
+    await upsertState(tx, records)
+    const base = await insertTimeline(tx, records)
+    await d.applying(tx, base, records.length)
+    if (ended.length === 0 && !d.wanted(records)) return undefined
+    return () => d.applied({ base, records, ended })
   }
 }
 

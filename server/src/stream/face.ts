@@ -51,8 +51,13 @@ export interface Reader {
 /**
  * Applies records. Its effects must all go through `tx`: they commit together with the reader's place in the log, or
  * not at all. Throwing rolls back, and the same records come again, after a growing pause; none is ever skipped.
+ * What it returns is called once they are committed, before the next records come, and never after a rollback.
  */
-export type RecordHandler = (tx: Tx, records: StreamRecord[]) => Promise<void>
+export type RecordHandler = (
+  tx: Tx,
+  records: StreamRecord[],
+) => Promise<AfterCommit | undefined> | Promise<void>
+export type AfterCommit = () => void
 
 /** The durable log between the gateway and its readers. */
 export interface Stream {

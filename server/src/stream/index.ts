@@ -1,6 +1,7 @@
 import type { Migrations } from '../core/index.ts'
 
 export type {
+  AfterCommit,
   AppendRequest,
   Reader,
   RecordHandler,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database, Log } from '../core/index.ts'
-import type { Reader, RecordHandler, StreamLimits, StreamRecord } from './face.ts'
+import type { AfterCommit, Reader, RecordHandler, StreamLimits, StreamRecord } from './face.ts'
 import type { HeadWatch } from './head-watch.ts'
 import type { RecordTable } from './record-table.ts'
 import type { Tail } from './tail.ts'
@@ -32,6 +32,15 @@ export function createReader(o: {
   let running: Promise<void> | undefined
   let position = 0
   let failures = 0
+  /** Of the batch in hand: told when the reader's place has moved beyond it. */
+  let afterCommit: { seq: number; tell: AfterCommit } | undefined
+
+  function moveTo(seq: number): void {
+    position = seq
+    const due = afterCommit
+    afterCommit = undefined
+    if (due && due.seq <= seq) due.tell()
+  }
 
   async function follow(signal: AbortSignal): Promise<void> {
     let known = true
@@ -39,7 +48,7 @@ export function createReader(o: {
     while (!signal.aborted) {
       try {
         // After a failure the commit may have gone through or not: only the table knows.
-        if (!known) position = await table.position(name)
+        if (!known) moveTo(await table.position(name))
         known = true
         if (position >= head.seq) {
           await head.beyond(position, signal)
@@ -75,11 +84,12 @@ export function createReader(o: {
     const last = records.at(-1)?.seq ?? position
     const applied = await database.transaction(async (tx) => {
       if (!(await table.move(tx, name, position, last))) return false
-      await handle(tx, records)
+      const tell = await handle(tx, records)
+      afterCommit = tell ? { seq: last, tell } : undefined
       return true
     })
     if (applied) {
-      position = last
+      moveTo(last)
       onAdvance()
       return
     }
