@@ -2,6 +2,7 @@ import { AppError, type Clock, endlessLease, type Lease, type Log, type Secret }
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Mail } from '../mail/index.ts'
+import type { Privacy } from '../privacy/index.ts'
 import type { Registry } from '../registry/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { App, RouteParts } from './app.ts'
@@ -10,6 +11,7 @@ import { commandRoutes } from './commands.ts'
 import { deviceAuthorityRoutes } from './device-authority.ts'
 import { deviceRoutes } from './devices.ts'
 import { emailAddressRoutes } from './email-address.ts'
+import { exportRoutes } from './export.ts'
 import { healthRoutes } from './health.ts'
 import { householdLogRoutes } from './household-log.ts'
 import { householdRoutes } from './households.ts'
@@ -43,6 +45,7 @@ export interface ApiOptions {
   mail: Mail
   registry: Registry
   home: Home
+  privacy: Privacy
   log: Log
   clock: Clock
   listen: {
@@ -91,7 +94,7 @@ export function createApi(options: ApiOptions): Api {
   const stats = () => ({ api_live_streams: live.count })
 
   async function build(): Promise<{ app: App; ops: App | undefined }> {
-    const { identity, vault, mail, registry, home, clock, log } = options
+    const { identity, vault, mail, registry, home, privacy, clock, log } = options
     const app = createServer({
       limits,
       log,
@@ -122,6 +125,7 @@ export function createApi(options: ApiOptions): Api {
       mail,
       registry,
       home,
+      privacy,
       live,
       ready,
       url: () => url,
@@ -135,6 +139,7 @@ export function createApi(options: ApiOptions): Api {
     meRoutes(parts)
     emailAddressRoutes(parts)
     sessionRoutes(parts)
+    exportRoutes(parts)
     passkeyRoutes(parts)
     householdRoutes(parts)
     householdLogRoutes(parts)

@@ -5,6 +5,7 @@ import type { Clock, Log } from '../core/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Mail } from '../mail/index.ts'
+import type { Privacy } from '../privacy/index.ts'
 import type { Registry } from '../registry/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { Authenticate } from './authentication.ts'
@@ -32,6 +33,7 @@ export interface RouteParts {
   mail: Mail
   registry: Registry
   home: Home
+  privacy: Privacy
   live: LiveStreams
   ready: () => boolean | Promise<boolean>
   /** The public URL. */

@@ -5,12 +5,14 @@ import type { RouteParts } from './app.ts'
 import { byRoom } from './authentication.ts'
 import { DeviceShape, showDevice } from './device-shape.ts'
 import { principalOf } from './principal.ts'
+import { ScheduleShape, showSchedule } from './role-shape.ts'
 import { HumanText, Id, strict } from './shapes.ts'
 
 const HouseholdShape = strict({
   householdId: Id,
   name: Type.String(),
   role: Type.String({ description: 'What the caller is in it: owner, adult or guest' }),
+  schedule: Type.Optional(ScheduleShape),
 })
 const HouseholdParams = strict({ householdId: Id })
 const tags = ['household']
@@ -116,6 +118,11 @@ export function householdRoutes({ app, authenticate, limit, registry, home }: Ro
   )
 }
 
-function show({ householdId, name, role }: Household) {
-  return { householdId, name: name.reveal(), role }
+function show({ householdId, name, role, schedule }: Household) {
+  return {
+    householdId,
+    name: name.reveal(),
+    role,
+    ...(schedule ? { schedule: showSchedule(schedule) } : {}),
+  }
 }

@@ -18,6 +18,8 @@ export interface ApiLimits {
   refusedCodesPer10MinutesPerAddress: number
   /** Letters to addresses that have not asked for them. */
   invitationLettersPerDayPerAccount: number
+  /** Each reads everything that an account has. */
+  exportsPerHourPerAccount: number
   commandsPerMinutePerAccount: number
   liveStreams: number
   liveStreamsPerAccount: number
@@ -52,6 +54,7 @@ export const defaultLimits: ApiLimits = {
   refusedCodesPer10MinutesPerAccount: 10,
   refusedCodesPer10MinutesPerAddress: 100,
   invitationLettersPerDayPerAccount: 20,
+  exportsPerHourPerAccount: 10,
   commandsPerMinutePerAccount: 1_200,
   liveStreams: 5_000,
   liveStreamsPerAccount: 16,

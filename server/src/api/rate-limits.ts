@@ -21,6 +21,7 @@ export interface RateLimits {
   refusedCodes: Refusals
   /** Letters to addresses that somebody typed. */
   invitationLetters: Hook
+  exports: Hook
 }
 
 /** Bounds guessing without bounding honest use: only what was refused counts. */
@@ -60,6 +61,7 @@ export async function createRateLimits(app: FastifyInstance, limits: ApiLimits):
       limiter(limits.refusedCodesPer10MinutesPerAddress, 10 * MINUTE_MS),
       limiter(limits.refusedCodesPer10MinutesPerAccount, 10 * MINUTE_MS, ofAccount),
     ]),
+    exports: byAccount(limits.exportsPerHourPerAccount, 60 * MINUTE_MS),
     invitationLetters: byAccount(limits.invitationLettersPerDayPerAccount, 24 * 60 * MINUTE_MS),
   }
 }

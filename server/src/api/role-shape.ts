@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { AppError, asId, type DeviceId } from '../core/index.ts'
-import type { DeviceGrant, GuestTerms, NewRole } from '../registry/index.ts'
+import type { DeviceGrant, GuestSchedule, GuestTerms, NewRole } from '../registry/index.ts'
 import { Id, strict, time } from './shapes.ts'
 
 const ClockTime = Type.String({ pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$', examples: ['09:00'] })
@@ -19,7 +19,7 @@ export const Acts = Type.Array(Type.Union([Type.Literal('view'), Type.Literal('c
   description: 'control holds view',
 })
 export const DeviceGrantShape = strict({ deviceId: Id, acts: Acts })
-const GuestShape = strict({
+const scheduleShape = {
   until: Type.String({
     maxLength: 40,
     description: 'ISO 8601; access ends then',
@@ -37,6 +37,10 @@ const GuestShape = strict({
       ),
     }),
   ),
+}
+export const ScheduleShape = strict(scheduleShape)
+const GuestShape = strict({
+  ...scheduleShape,
   devices: Type.Array(DeviceGrantShape, { maxItems: 100 }),
 })
 
@@ -71,8 +75,11 @@ function readGrant({ deviceId, acts }: Type.Static<typeof DeviceGrantShape>): De
 
 export function showGuest({ schedule, devices }: GuestTerms): Type.Static<typeof GuestShape> {
   return {
-    until: time(schedule.untilMs),
+    ...showSchedule(schedule),
     devices: devices.map(({ deviceId, acts }) => ({ deviceId, acts: [...acts] })),
-    ...(schedule.hours ? { hours: schedule.hours } : {}),
   }
+}
+
+export function showSchedule({ untilMs, hours }: GuestSchedule): Type.Static<typeof ScheduleShape> {
+  return { until: time(untilMs), ...(hours ? { hours } : {}) }
 }

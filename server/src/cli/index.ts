@@ -5,6 +5,7 @@ import { readClientConfig } from '../main/index.ts'
 import { type CliContext, createContext } from './context.ts'
 import { addControlCommands } from './control.ts'
 import { addDeviceTokenCommand } from './device-token.ts'
+import { addExportCommand } from './export.ts'
 import { addHomeCommands } from './homes.ts'
 import { addOperatorCommands } from './operators.ts'
 import { addOutboxCommands } from './outbox.ts'
@@ -58,6 +59,7 @@ function buildProgram(context: CliContext): Command {
   addPeopleCommands(program, context)
   addPasskeyCommands(program, context)
   addHomeCommands(program, context)
+  addExportCommand(program, context)
   addControlCommands(program, context)
   addWatchCommands(program, context)
   addOperatorCommands(program, context)

@@ -41,6 +41,8 @@ export interface Client {
   signOut(): Promise<void>
   /** The JSON of the answer; undefined when it has none. */
   request<T = unknown>(method: string, path: string, options?: RequestOptions): Promise<T>
+  /** The body of an answer that is too large to hold, as it comes. */
+  download(path: string): Promise<AsyncIterable<Uint8Array>>
   /** Resolves when `signal` aborts. */
   live(
     householdId: string,
@@ -132,6 +134,13 @@ export function createClient({ baseUrl: given, store, clock = systemClock }: Cli
     async request<T>(method: string, path: string, options: RequestOptions = {}) {
       const ask = options.signedIn === false ? publicly : authorized
       return (await read(await ask(method, path, options))) as T
+    },
+    async download(path) {
+      const headers = { accept: 'application/x-ndjson' }
+      const response = await authorized('GET', path, { headers, withoutTimeout: true })
+      if (!response.ok) throw await errorOf(response)
+      if (!response.body) throw unexpected('no body', response.status)
+      return response.body
     },
     live(householdId, onUpdate, signal, options) {
       const path = `/v1/households/${encodeURIComponent(householdId)}/live`

@@ -115,11 +115,14 @@ export interface Home {
   devices(accountId: AccountId, householdId: HouseholdId): Promise<DeviceView[]>
   /** @throws AppError not_found, integrity_failed */
   device(accountId: AccountId, deviceId: DeviceId): Promise<DeviceView>
-  /** Of the present tenure. `limit` 1 to 200. @throws AppError not_found, invalid_request, integrity_failed */
+  /**
+   * Of the present tenure; `tenureId`: of this one only, for who reads many pages. `limit` 1 to 200.
+   * @throws AppError not_found; stale_tenure when that one is over; invalid_request; integrity_failed
+   */
   timeline(
     accountId: AccountId,
     deviceId: DeviceId,
-    page: { before?: number | undefined; limit: number },
+    page: { before?: number | undefined; limit: number; tenureId?: TenureId | undefined },
   ): Promise<TimelinePage>
   /** Resolves to the way to stop. @throws AppError not_found */
   watch(accountId: AccountId, householdId: HouseholdId, listener: LiveListener): Promise<() => void>

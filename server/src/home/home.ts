@@ -1,4 +1,12 @@
-import { type Bus, type Clock, type Database, type DeviceId, endlessLease, type Log } from '../core/index.ts'
+import {
+  AppError,
+  type Bus,
+  type Clock,
+  type Database,
+  type DeviceId,
+  endlessLease,
+  type Log,
+} from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Registry } from '../registry/index.ts'
 import type { Stream } from '../stream/index.ts'
@@ -168,6 +176,7 @@ export function createHome(dependencies: HomeDependencies): Home {
     },
     async timeline(accountId, deviceId, page) {
       const held = await registry.device(accountId, deviceId)
+      if (page.tenureId !== undefined && page.tenureId !== held.tenureId) throw new AppError('stale_tenure')
       return readTimeline(database, await keys.open(held.keyId), held, page)
     },
     watch: watchers.watch,

@@ -27,6 +27,7 @@ import {
   openKeyFile,
 } from '../keys/index.ts'
 import { createMail, mailMigrations } from '../mail/index.ts'
+import { createPrivacy } from '../privacy/index.ts'
 import { createRegistry, registryMigrations } from '../registry/index.ts'
 import { createStream, streamMigrations } from '../stream/index.ts'
 import { createVault, vaultMigrations } from '../vault/index.ts'
@@ -223,6 +224,7 @@ async function startRooms(
       mail,
       registry,
       home,
+      privacy: createPrivacy({ database, identity, vault, mail, registry, home, clock, log }),
       log,
       clock,
       lease: bus.lease,

@@ -10,6 +10,7 @@ import type {
   Tx,
 } from '../core/index.ts'
 import type { Act, MemberRole } from './acts.ts'
+import type { GuestSchedule } from './guest-schedule.ts'
 import type { LogPage } from './household-event.ts'
 import type { People } from './people-face.ts'
 
@@ -113,6 +114,8 @@ export interface Household {
   name: Personal
   /** The asking account's role. */
   role: MemberRole
+  /** The asking account's times, when it is a guest. */
+  schedule?: GuestSchedule | undefined
 }
 
 export interface HeldDevice {

@@ -75,6 +75,7 @@ export function createHouseholds(options: HouseholdsOptions): Households {
       householdId,
       name: unpadName(key.unseal(namePlace(householdId), row.name)),
       role: member.role,
+      ...(member.schedule ? { schedule: member.schedule } : {}),
     }
   }
 

@@ -123,7 +123,12 @@ describe('people of a household over HTTP', () => {
 
   it('a guest sees the name of the home and the granted devices, and nothing of its people', async () => {
     const cleo = await join(asGuest())
-    expect(await cleo.request('GET', home())).toEqual({ householdId, name: 'Home', role: 'guest' })
+    expect(await cleo.request('GET', home())).toEqual({
+      householdId,
+      name: 'Home',
+      role: 'guest',
+      schedule: { until: expect.any(String) },
+    })
     expect(await cleo.request('GET', home('/devices'))).toMatchObject({
       devices: [{ deviceId: lock.deviceId }],
     })

@@ -99,6 +99,26 @@ describe('an invitation', () => {
     expect(await refusal(world.registry.acceptInvitation(newId(), code))).toBe('code_refused')
   })
 
+  it('of an inviter who was demoted stays dead when they are an adult again', async () => {
+    const ada = await home(world)
+    const { owner, householdId } = ada
+    const bob = await join(world, ada, adult)
+    const { code } = await invite(bob, householdId, guest(world))
+    for (const to of [guest(world), adult]) {
+      await world.registry.changeMember({ accountId: owner, householdId, memberId: bob, to })
+    }
+    expect(await refusal(world.registry.acceptInvitation(newId(), code))).toBe('code_refused')
+  })
+
+  it('is refused by what its inviter is at that moment, whatever happened to the invitation', async () => {
+    const ada = await home(world)
+    const { code } = await invite(ada.owner, ada.householdId)
+    await world.database.pool.query("update registry.member set role = 'adult' where account_id = $1", [
+      ada.owner,
+    ])
+    expect(await refusal(world.registry.acceptInvitation(newId(), code))).toBe('code_refused')
+  })
+
   it('is of its own household: moved to another one, it does not open', async () => {
     const ada = await home(world)
     const eve = await home(world)

@@ -257,6 +257,18 @@ describe('a guest', () => {
     expect(await refusal(world.registry.device(cleo, lock.deviceId))).toBe('not_found')
   })
 
+  it('who is removed leaves no grant behind', async () => {
+    const ada = await home(world)
+    const lock = await held(world, ada)
+    const cleo = await join(world, ada, guest(world, [{ deviceId: lock.deviceId, acts: ['view'] }]))
+    await remove(ada.owner, ada, cleo)
+    const { rows } = await world.database.pool.query(
+      'select 1 from registry.access_grant where account_id = $1',
+      [cleo],
+    )
+    expect(rows).toEqual([])
+  })
+
   it('changes nothing about themselves', async () => {
     const ada = await home(world)
     const cleo = await join(world, ada, guest(world))

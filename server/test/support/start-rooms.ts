@@ -27,6 +27,7 @@ import {
 } from '../../src/keys/index.ts'
 import { createMail, type Mail, mailMigrations, type SmtpOptions } from '../../src/mail/index.ts'
 import { householdLetters } from '../../src/main/household-letters.ts'
+import { createPrivacy, type Privacy } from '../../src/privacy/index.ts'
 import {
   createRegistry,
   type ProvisionedDevice,
@@ -49,6 +50,7 @@ export interface Rooms {
   registry: Registry
   stream: Stream
   home: Home
+  privacy: Privacy
   gateway: Gateway
   api: Api
   url: string
@@ -163,12 +165,14 @@ export async function startRooms({
       home.commandDelivered(commandId, deviceId, tenureId),
   })
   const { plainPort } = await gateway.start()
+  const privacy = createPrivacy({ ...common, identity, vault, mail, registry, home })
   const api = createApi({
     identity,
     vault,
     mail,
     registry,
     home,
+    privacy,
     ...replace?.({ home, registry, identity }),
     clock,
     log,
@@ -194,6 +198,7 @@ export async function startRooms({
     registry,
     stream,
     home,
+    privacy,
     gateway,
     api,
     url,

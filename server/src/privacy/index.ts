@@ -1,0 +1,2 @@
+export type { ExportRecord, HouseholdWish, Privacy } from './face.ts'
+export { createPrivacy, type PrivacyOptions } from './privacy.ts'
