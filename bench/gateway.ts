@@ -54,6 +54,8 @@ function acceptingRooms(): { registry: GatewayRegistry; stream: GatewayStream; d
       verifyDevicePassword: identify,
       currentTenure: async (deviceId) => tenureOf(deviceId),
       onTenureChange: () => () => {},
+      recordReset: async () => ({ tenureEnded: false }),
+      isResetKnown: async () => false,
     },
     stream: {
       writer: async () => ({ append: async () => {}, close() {} }),

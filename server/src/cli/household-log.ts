@@ -11,6 +11,22 @@ export function sentence(entry: LogEntryShape, nicknames: ReadonlyMap<string, st
       return `${by} made this home`
     case 'claimed':
       return `${by} took in ${device}`
+    case 'released':
+      return `${by} gave up ${device}${historyOf(details)}`
+    case 'transfer_offered':
+      return `${by} offered ${device} to another home, until ${new Date(Number(details.untilMs)).toISOString()}`
+    case 'transfer_cancelled':
+      return `${by} took the offer of ${device} back`
+    case 'transferred_away':
+      return `${device} went over to another home, as ${by} had offered${historyOf(details)}`
+    case 'received':
+      return `${by} took over ${device} from another home`
+    case 'device_reset':
+      return details.tenureEnded === true
+        ? `Somebody reset ${device}, and it is nobody's now`
+        : `Somebody reset ${device}; it is still this home's`
+    case 'history_destroyed':
+      return `${by} destroyed what ${device} had recorded`
     case 'invited':
       return `${by} invited somebody as ${details.role}`
     case 'invitation_revoked':
@@ -44,6 +60,10 @@ export function sentence(entry: LogEntryShape, nicknames: ReadonlyMap<string, st
 function plain(kind: string, who: string[], details: Record<string, unknown>): string {
   const more = Object.entries(details).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
   return [kind.replaceAll('_', ' '), ...who, ...more].join(' ')
+}
+
+function historyOf({ history }: Record<string, unknown>): string {
+  return history === 'destroyed' ? ', and destroyed its history' : ''
 }
 
 function actsOf(acts: unknown): string {

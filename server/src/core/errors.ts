@@ -5,7 +5,7 @@
 export const errorCatalogue = {
   conflict: 'The request conflicts with the present state.',
   claim_refused:
-    'This claim code cannot be used. Check the code, and that the device is switched on and online.',
+    'This claim code cannot be used. Check the code, that the device is switched on and online, and, when somebody had it before, that it has just been reset.',
   code_refused: 'This code cannot be used. It may be mistyped, used already, or expired.',
   command_refused: 'The device does not take this command.',
   database_newer: 'The database was written by a newer version of Hearthlock.',

@@ -5,7 +5,15 @@ import { encodeDisconnect } from './rare-packets.ts'
 import { type ReasonCode, reason } from './reason-codes.ts'
 
 /** Why a connection is not read for now. Each is lifted by whoever set it. */
-export const hold = { connecting: 1, congested: 2, inFlight: 4, resends: 8, tenure: 16, closing: 32 } as const
+export const hold = {
+  connecting: 1,
+  congested: 2,
+  inFlight: 4,
+  resends: 8,
+  tenure: 16,
+  closing: 32,
+  reset: 64,
+} as const
 export type Hold = (typeof hold)[keyof typeof hold]
 
 /** How long a closed connection may take to read the last words. */

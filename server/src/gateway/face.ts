@@ -11,6 +11,8 @@ export type GatewayRegistry = Pick<
   | 'verifyDevicePassword'
   | 'currentTenure'
   | 'onTenureChange'
+  | 'recordReset'
+  | 'isResetKnown'
 >
 
 /** What the gateway asks of the stream: durable appends, back-pressure, and what a tenure sent last. */

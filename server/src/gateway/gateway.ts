@@ -77,6 +77,7 @@ class MqttGateway implements Gateway {
     this.#context = {
       limits: this.#limits,
       stream,
+      registry,
       log,
       counters: newCounters(),
       lease: this.#lease,
@@ -315,8 +316,7 @@ class MqttGateway implements Gateway {
       })
       return
     }
-    session.leaveTenure()
-    session.close({ code: reason.administrativeAction, text: 'the tenure of this device has ended' })
+    session.leaveTenure({ code: reason.administrativeAction, text: 'the tenure of this device has ended' })
   }
 
   async #enterTenure(session: Session, tenure: Tenure): Promise<void> {

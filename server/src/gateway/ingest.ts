@@ -1,5 +1,5 @@
 import { isAscii, isUtf8 } from 'node:buffer'
-import { isAppError } from '../core/index.ts'
+import { type DeviceId, isAppError } from '../core/index.ts'
 import type { Model } from '../registry/index.ts'
 import { type Connection, hold } from './connection.ts'
 import type { Line } from './lines.ts'
@@ -7,11 +7,13 @@ import { decodePublish, emptyPublish, type PublishFields } from './publish-codec
 import { encodePubackRefusal } from './rare-packets.ts'
 import { cutOff, type Refusal, reason } from './reason-codes.ts'
 import { type Flight, keyBytes } from './resends.ts'
+import { takeReset } from './resets.ts'
 import type { SessionContext } from './session-context.ts'
 import { isOwnTopic, type PublishKind, publishKind, refusePublishTopic, type Topics } from './topics.ts'
 
 /** The session whose publishes these are. */
 export interface Publisher {
+  readonly deviceId: DeviceId
   readonly connection: Connection
   readonly context: SessionContext
   readonly topics: Topics
@@ -28,7 +30,7 @@ interface Pending {
   refusal: Refusal | undefined
 }
 
-type CheckedPayload = { paths: readonly string[]; messageId: string | undefined }
+type CheckedPayload = { paths: readonly string[]; messageId: string | undefined; reset?: boolean }
 
 /**
  * The way up of one session: PUBLISH → own topic → fits the model → sealed and committed by the stream → PUBACK, in
@@ -40,6 +42,8 @@ export class Ingest {
   readonly #pending: Pending[] = []
   // Appends of QoS 0, which Receive Maximum does not bound.
   #unacknowledged = 0
+  // While a reset is being recorded: what is done once it is answered.
+  #afterReset: (() => void)[] | undefined
 
   constructor(session: Publisher) {
     this.#session = session
@@ -92,6 +96,10 @@ export class Ingest {
       return
     }
     const { line } = session
+    if (checked.reset && checked.messageId !== undefined) {
+      this.#reset(checked.messageId, checked.paths)
+      return
+    }
     if (line === undefined) {
       this.#refuse({
         code: reason.notAuthorized,
@@ -166,6 +174,37 @@ export class Ingest {
       () => connection.lift(hold.resends),
       (error: unknown) => this.#lost(error),
     )
+  }
+
+  /** At once, or after the answer to a reset that is being recorded. */
+  whenResetIsAnswered(then: () => void): void {
+    if (this.#afterReset) this.#afterReset.push(then)
+    else then()
+  }
+
+  /** Nothing that comes after it is read before it is settled: that may be of no tenure any more. */
+  #reset(messageId: string, paths: readonly string[]): void {
+    const { connection, context, deviceId, line } = this.#session
+    const { qos, packetId } = this.#fields
+    const pending: Pending | undefined =
+      qos === 0 ? undefined : { packetId, state: 'waiting', refusal: undefined }
+    if (pending) this.#pending.push(pending)
+    else this.#unacknowledged += 1
+    // The packet's bytes are the reader's, and used again.
+    const payload = Buffer.from(this.#fields.payload)
+    this.#afterReset = []
+    connection.hold(hold.reset)
+    takeReset(context.registry, { deviceId, messageId, payload, paths }, line)
+      .then(
+        () => this.#landed(pending),
+        (error: unknown) => this.#lost(error),
+      )
+      .finally(() => {
+        const after = this.#afterReset ?? []
+        this.#afterReset = undefined
+        for (const then of after) then()
+        connection.lift(hold.reset)
+      })
   }
 
   #resent(earlier: Flight | 'recorded'): void {
@@ -287,5 +326,6 @@ function checkPayload(model: Model, kind: PublishKind, payload: Buffer): Checked
         ? model.checkEvents(value)
         : model.checkResult(value)
   if (!checked.ok) return { code: reason.payloadFormatInvalid, text: checked.reason }
-  return { paths: checked.paths, messageId: 'messageId' in checked ? checked.messageId : undefined }
+  if (!('messageId' in checked)) return { paths: checked.paths, messageId: undefined }
+  return { paths: checked.paths, messageId: checked.messageId, reset: checked.reset === true }
 }

@@ -1,6 +1,6 @@
 import type { Lease, Log } from '../core/index.ts'
 import type { Connection } from './connection.ts'
-import type { GatewayOptions, GatewayStream } from './face.ts'
+import type { GatewayOptions, GatewayRegistry, GatewayStream } from './face.ts'
 import type { GatewayLimits } from './limits.ts'
 import type { Counters } from './stats.ts'
 
@@ -8,6 +8,7 @@ import type { Counters } from './stats.ts'
 export interface SessionContext {
   limits: GatewayLimits
   stream: GatewayStream
+  registry: Pick<GatewayRegistry, 'recordReset' | 'isResetKnown'>
   log: Log
   counters: Counters
   lease: Pick<Lease, 'holds'>

@@ -137,10 +137,12 @@ export class Session implements PacketHandler, Publisher {
     if (this.connection.open && this.subscriptions.commands !== undefined) this.#ready()
   }
 
-  /** Nothing of the old tenure goes out any more. */
-  leaveTenure(): void {
+  /** Nothing of the old tenure goes out any more. A reset that ended it is acknowledged first. */
+  leaveTenure(refusal: Refusal): void {
     this.#deliveries?.clear()
     this.line = undefined
+    this.tenureId = undefined
+    this.#ingest.whenResetIsAnswered(() => this.close(refusal))
   }
 
   #ready(): void {

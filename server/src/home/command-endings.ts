@@ -58,7 +58,12 @@ export async function endWithoutDevice(
   d: EndingDependencies,
   tx: Tx,
   rows: readonly CommandRow[],
-  end: { state: 'failed' | 'expired'; event: 'refused' | 'expired'; status?: string; nowMs: number },
+  end: {
+    state: 'failed' | 'expired'
+    event: 'refused' | 'expired' | 'abandoned'
+    status?: string
+    nowMs: number
+  },
 ): Promise<CommandRow[]> {
   const ended: { row: CommandRow; key: SealingKey | undefined }[] = []
   for (const row of rows) {

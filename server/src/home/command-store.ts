@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely'
+import type { Kysely } from 'kysely'
 import {
   AppError,
   type CommandId,
@@ -8,9 +8,11 @@ import {
   type Tx,
 } from '../core/index.ts'
 import type { SealingKey } from '../keys/index.ts'
+import type { Registry } from '../registry/index.ts'
 import { type EndingDependencies, endWithoutDevice, openUnlessLost } from './command-endings.ts'
 import { type CommandParts, sealPart } from './command-seals.ts'
 import type { CommandRow, HomeTables } from './tables.ts'
+import { lockCommands } from './tenure-endings.ts'
 import { appendCommandEvent, takePlaces } from './timeline.ts'
 
 /** How many due commands end in one transaction. */
@@ -42,7 +44,7 @@ export interface CommandStore {
   findByKey(digests: readonly Buffer[]): Promise<CommandRow | undefined>
   /**
    * The new row, or the one that has the idempotency key already. Requests for one tenure take turns here.
-   * @throws AppError rate_limited when `maxOpen` commands of the tenure have not ended
+   * @throws AppError not_found when the tenure has ended; rate_limited when `maxOpen` commands of the tenure have not ended
    */
   insert(
     key: SealingKey,
@@ -70,6 +72,7 @@ export interface CommandStore {
 
 export interface CommandStoreDependencies extends EndingDependencies {
   database: Database
+  registry: Pick<Registry, 'holdsNow'>
 }
 
 export function createCommandStore(d: CommandStoreDependencies): CommandStore {
@@ -92,9 +95,9 @@ export function createCommandStore(d: CommandStoreDependencies): CommandStore {
     insert: (key, command, digests, { maxOpen, nowMs }) =>
       d.database.transaction(async (plainTx) => {
         const tx = inTx(plainTx)
-        await sql`select pg_advisory_xact_lock(hashtextextended('home.command/' || ${command.tenure_id}, 0))`.execute(
-          tx,
-        )
+        await lockCommands(tx, command.tenure_id)
+        // It may have ended since this was authorized: then its end has done its work, and would miss this command.
+        if (!(await d.registry.holdsNow(plainTx, command.tenure_id))) throw new AppError('not_found')
         const earlier = digests.length > 0 ? await byKey(tx, digests) : undefined
         if (earlier) return { row: earlier, created: false }
         const { open } = await tx

@@ -28,11 +28,14 @@ export interface CommandsDependencies {
 export interface Commands extends Pick<Home, 'requestCommand' | 'command' | 'waitForCommand'> {
   /** Wakes who waits for the command. */
   wake(commandId: CommandId): void
+  /** Wakes who waits for a command of the device: a tenure that ended answers nobody. */
+  wakeDevice(deviceId: DeviceId): void
   close(): void
 }
 
 export function createCommands(d: CommandsDependencies): Commands {
   const waiting = new Map<CommandId, Set<() => void>>()
+  const waitingFor = new Map<CommandId, DeviceId>()
   let closed = false
 
   const view = async (row: CommandRow) => viewOf(await d.keys.open(row.key_id), row)
@@ -126,6 +129,7 @@ export function createCommands(d: CommandsDependencies): Commands {
         const woken = listen(commandId)
         try {
           const now = await command(accountId, commandId)
+          waitingFor.set(commandId, now.deviceId)
           const leftMs = endMs - performance.now()
           if ((now.state !== 'queued' && now.state !== 'delivered') || leftMs <= 0 || closed) return now
           await woken.within(Math.min(leftMs, WAIT_POLL_MS))
@@ -136,6 +140,11 @@ export function createCommands(d: CommandsDependencies): Commands {
     },
     wake(commandId) {
       for (const wake of waiting.get(commandId) ?? []) wake()
+    },
+    wakeDevice(deviceId) {
+      for (const [commandId, wakes] of waiting) {
+        if (waitingFor.get(commandId) === deviceId) for (const wake of wakes) wake()
+      }
     },
     close() {
       closed = true
@@ -157,7 +166,9 @@ export function createCommands(d: CommandsDependencies): Commands {
       },
       stop() {
         wakes.delete(resolve)
-        if (wakes.size === 0 && waiting.get(commandId) === wakes) waiting.delete(commandId)
+        if (wakes.size > 0 || waiting.get(commandId) !== wakes) return
+        waiting.delete(commandId)
+        waitingFor.delete(commandId)
       },
     }
   }

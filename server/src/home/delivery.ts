@@ -43,6 +43,8 @@ export interface Delivery {
   acknowledged(commandId: CommandId, deviceId: DeviceId, tenureId: TenureId): void
   /** A command ended: it is not remembered as sent any more. */
   forget(row: Pick<CommandRow, 'command_id' | 'device_id'>): void
+  /** The device's tenure is this one now, or none: what was sent in another one is not waited for. */
+  leave(deviceId: DeviceId, now: TenureId | undefined): void
   retry(): void
   /** Settles when all that was begun is done. */
   idle(): Promise<void>
@@ -52,7 +54,7 @@ export interface Delivery {
 interface Lane {
   tail: Promise<void>
   /** Sent in the present session and not acknowledged: not to be sent twice in one session. */
-  sent: Set<CommandId>
+  sent: Map<CommandId, TenureId>
   jobs: number
 }
 
@@ -64,20 +66,20 @@ export function createDelivery(d: DeliveryDependencies): Delivery {
   function inLane<T>(deviceId: DeviceId, job: (lane: Lane) => Promise<T>): Promise<T> {
     let lane = lanes.get(deviceId)
     if (!lane) {
-      lane = { tail: Promise.resolve(), sent: new Set(), jobs: 0 }
+      lane = { tail: Promise.resolve(), sent: new Map(), jobs: 0 }
       lanes.set(deviceId, lane)
     }
     const own = lane
     own.jobs += 1
     const done = own.tail.then(() => job(own))
     own.tail = done.then(
-      () => leave(deviceId, own),
-      () => leave(deviceId, own),
+      () => finish(deviceId, own),
+      () => finish(deviceId, own),
     )
     return done
   }
 
-  function leave(deviceId: DeviceId, lane: Lane): void {
+  function finish(deviceId: DeviceId, lane: Lane): void {
     lane.jobs -= 1
     if (lane.jobs === 0 && lane.sent.size === 0) lanes.delete(deviceId)
   }
@@ -100,7 +102,7 @@ export function createDelivery(d: DeliveryDependencies): Delivery {
     if (row?.state !== 'queued' || row.due_ms === null || row.due_ms <= d.clock.nowMs()) return 'ended'
     const message = { deviceId: row.device_id, tenureId, commandId: id, payload: messageOf(key, row) }
     // Before the call: the acknowledgement may come from within it.
-    lane.sent.add(id)
+    lane.sent.set(id, tenureId)
     if (d.deliver(message)) return 'sent'
     lane.sent.delete(id)
     return 'not-taken'
@@ -176,6 +178,13 @@ export function createDelivery(d: DeliveryDependencies): Delivery {
       const lane = lanes.get(row.device_id)
       lane?.sent.delete(row.command_id)
       if (lane && lane.jobs === 0 && lane.sent.size === 0) lanes.delete(row.device_id)
+    },
+    leave(deviceId, now) {
+      if (again.get(deviceId)?.tenureId !== now) again.delete(deviceId)
+      const lane = lanes.get(deviceId)
+      if (!lane) return
+      for (const [commandId, tenureId] of lane.sent) if (tenureId !== now) lane.sent.delete(commandId)
+      if (lane.jobs === 0 && lane.sent.size === 0) lanes.delete(deviceId)
     },
     retry() {
       for (const [commandId, { deviceId, tenureId }] of unsaved) acknowledged(commandId, deviceId, tenureId)

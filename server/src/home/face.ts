@@ -43,7 +43,13 @@ export type CommandEvent =
       status?: string | undefined
       response?: object | undefined
     }
-  | { event: 'expired' | 'refused'; commandId: CommandId; command: string; status?: string | undefined }
+  | {
+      /** abandoned: the tenure ended first, and nobody learns any more what the device did. */
+      event: 'expired' | 'refused' | 'abandoned'
+      commandId: CommandId
+      command: string
+      status?: string | undefined
+    }
 
 export interface TimelinePage {
   /** Newest first. */
@@ -65,7 +71,10 @@ export interface CommandView {
   expiresAtMs: number
   deliveredAtMs?: number | undefined
   finishedAtMs?: number | undefined
-  /** Matter's status code name, from the device; `UNSUPPORTED_ACCESS` when it was no longer allowed at delivery. */
+  /**
+   * Matter's status code name, from the device; `UNSUPPORTED_ACCESS` when it was no longer allowed at delivery, or when
+   * the tenure ended first.
+   */
   status?: string | undefined
   response?: object | undefined
 }
@@ -123,6 +132,12 @@ export interface Home {
     accountId: AccountId,
     deviceId: DeviceId,
     page: { before?: number | undefined; limit: number; tenureId?: TenureId | undefined },
+  ): Promise<TimelinePage>
+  /** Of a tenure that has ended and whose history was kept. @throws as `timeline` */
+  pastTimeline(
+    accountId: AccountId,
+    tenureId: TenureId,
+    page: { before?: number | undefined; limit: number },
   ): Promise<TimelinePage>
   /** Resolves to the way to stop. @throws AppError not_found */
   watch(accountId: AccountId, householdId: HouseholdId, listener: LiveListener): Promise<() => void>

@@ -20,6 +20,7 @@ import { readLiveState } from './live-state.ts'
 import { createNeighbours, type Neighbours } from './neighbours.ts'
 import { createProjection } from './projection.ts'
 import type { CommandRow } from './tables.ts'
+import { createTenureEnding } from './tenure-endings.ts'
 import { readTimeline } from './timeline.ts'
 import { createWatchers } from './watchers.ts'
 
@@ -35,7 +36,17 @@ export interface HomeLimits {
 export interface HomeDependencies {
   database: Database
   keys: Pick<Keys, 'open' | 'purpose'>
-  registry: Pick<Registry, 'authorize' | 'device' | 'devices' | 'onTenureChange' | 'onAccessChange'>
+  registry: Pick<
+    Registry,
+    | 'authorize'
+    | 'beforeTenureEnds'
+    | 'device'
+    | 'devices'
+    | 'holdsNow'
+    | 'onAccessChange'
+    | 'onTenureChange'
+    | 'pastDevice'
+  >
   stream: Pick<Stream, 'reader'>
   clock: Clock
   log: Log
@@ -73,7 +84,7 @@ export function createHome(dependencies: HomeDependencies): Home {
     alone: () => bus?.alone ?? true,
     log,
   })
-  const store = createCommandStore({ database, keys, log })
+  const store = createCommandStore({ database, keys, registry, log })
   const delivery = createDelivery({ store, keys, registry, clock, log, deliver, changed })
   const commands = createCommands({
     store,
@@ -125,6 +136,8 @@ export function createHome(dependencies: HomeDependencies): Home {
   let timer: NodeJS.Timeout | undefined
   let ticking: Promise<void> | undefined
   let stopListening: (() => void)[] = []
+  // From the beginning, not from the start: no tenure may end without it.
+  const withdraw = registry.beforeTenureEnds(createTenureEnding({ keys, clock, log }))
 
   async function expireDue(): Promise<void> {
     for (;;) {
@@ -144,6 +157,10 @@ export function createHome(dependencies: HomeDependencies): Home {
       stopListening = [
         registry.onTenureChange(watchers.tenureChanged),
         registry.onAccessChange(watchers.accessChanged),
+        registry.onTenureChange(({ deviceId, tenure }) => {
+          commands.wakeDevice(deviceId)
+          delivery.leave(deviceId, tenure?.tenureId)
+        }),
       ]
       neighbours?.start()
       await reader.start()
@@ -165,6 +182,7 @@ export function createHome(dependencies: HomeDependencies): Home {
       await announcements.idle()
       commands.close()
       watchers.close()
+      withdraw()
     },
     async devices(accountId, householdId) {
       return readLiveState({ database, keys }, await registry.devices(accountId, householdId))
@@ -178,6 +196,10 @@ export function createHome(dependencies: HomeDependencies): Home {
       const held = await registry.device(accountId, deviceId)
       if (page.tenureId !== undefined && page.tenureId !== held.tenureId) throw new AppError('stale_tenure')
       return readTimeline(database, await keys.open(held.keyId), held, page)
+    },
+    async pastTimeline(accountId, tenureId, page) {
+      const past = await registry.pastDevice(accountId, tenureId)
+      return readTimeline(database, await keys.open(past.keyId), past, page)
     },
     watch: watchers.watch,
     requestCommand: commands.requestCommand,

@@ -67,7 +67,7 @@ export async function readPlaces(
 export async function readTimeline(
   database: Database,
   key: SealingKey,
-  device: HeldDevice,
+  device: Pick<HeldDevice, 'tenureId' | 'deviceId' | 'model'>,
   { before, limit }: { before?: number | undefined; limit: number },
 ): Promise<TimelinePage> {
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {

@@ -8,6 +8,14 @@ const SENTENCES: Partial<Record<HouseholdEvent['kind'], string>> = {
   role_changed: 'What a member may do in a home has changed.',
   handed_over: 'The ownership of a home has changed.',
   support_given: "One of the maker's support operators was given access to devices in one of your homes.",
+  released: 'A device was given up. Whoever has it can reset it and take it in.',
+  transfer_offered:
+    'A device was offered to another home. Its owners can take the offer back until it is accepted.',
+  transferred_away: 'A device has gone over to another home. Nobody in your home reaches it any more.',
+  received: 'A device has come from another home.',
+  device_reset:
+    'Somebody pressed the reset button of a device. The log of your home says whether it is still yours.',
+  history_destroyed: 'What a former device had recorded was destroyed.',
 }
 
 /** What the registry has people told, as letters, in the transaction that it tells of. */

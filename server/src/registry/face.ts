@@ -11,6 +11,7 @@ import type {
 } from '../core/index.ts'
 import type { Act, MemberRole } from './acts.ts'
 import type { GuestSchedule } from './guest-schedule.ts'
+import type { History, TenureEnd } from './history.ts'
 import type { LogPage } from './household-event.ts'
 import type { People } from './people-face.ts'
 
@@ -28,6 +29,8 @@ export interface ModelDefinition {
   /** By `Cluster.Command`, `Cluster.*` or `*`, the closest one holds; `refuse` where nothing is said. */
   commands?: Record<string, CommandPolicy> | undefined
   claimPolicy: ClaimPolicy
+  /** Its devices make a new key pair when they are asked to (Matter `OperationalCredentials`). */
+  credentialRotation?: boolean | undefined
   /** The highest endpoint number that a payload may name; 16 unless said, at most 254. */
   endpoints?: number | undefined
 }
@@ -39,11 +42,19 @@ export interface CommandPolicy {
   expiresSeconds: number
 }
 
-/** `release-required`: a held device can be claimed again only after its household released it. */
+/**
+ * What a physical reset of a held device does. `possession`: it ends the tenure, and whoever has the device and its code
+ * may claim it. `release-required`: nothing; its household must release it, or an operator's dispute must run its course.
+ */
 export type ClaimPolicy = 'release-required' | 'possession'
 
-/** `paths` are canonical: `1/OnOff.OnOff`. `reason` is for the device's developer and holds no value. */
-export type Checked = { ok: true; paths: string[]; messageId?: string | undefined } | Refused
+/**
+ * `paths` are canonical: `1/OnOff.OnOff`. `reason` is for the device's developer and holds no value. `reset`: the payload
+ * is the one event by which a device says that it was physically reset.
+ */
+export type Checked =
+  | { ok: true; paths: string[]; messageId?: string | undefined; reset?: true | undefined }
+  | Refused
 export type Refused = { ok: false; reason: string }
 export type CheckedResult = { ok: true; paths: string[]; commandId: string; status: string } | Refused
 export type CheckedCommand = { ok: true; paths: string[]; policy: CommandPolicy } | Refused
@@ -57,6 +68,7 @@ export interface Model {
   readonly clusters: readonly string[]
   readonly firmware: string | undefined
   readonly claimPolicy: ClaimPolicy
+  readonly credentialRotation: boolean
   readonly endpoints: number
   /** `{"OnOff.OnOff":true,"2/LevelControl.CurrentLevel":128}`, optional `$id` and `$at`. */
   checkAttributes(payload: unknown): Checked
@@ -107,7 +119,7 @@ export interface DeviceIdentity {
   method: 'certificate' | 'token' | 'password'
 }
 
-export type { Act, MemberRole }
+export type { Act, History, MemberRole, TenureEnd }
 
 export interface Household {
   householdId: HouseholdId
@@ -131,6 +143,24 @@ export interface HeldDevice {
    * operator's grant end by time alone. It knows nothing of changes since.
    */
   visibleAt(atMs: number): boolean
+}
+
+/** A device that a household held once, and whose history it kept. */
+export interface PastDevice extends Omit<HeldDevice, 'visibleAt'> {
+  endedAtMs: number
+  /** Undefined for tenures that ended before this was written down. */
+  how: TenureEnd | undefined
+}
+
+/**
+ * Runs within the transaction that ends a tenure, or destroys the history of one that has ended: whoever keeps things
+ * on tenures ends them here. With `destroyed`, nothing of the tenure may be left; its key is destroyed afterwards.
+ */
+export type BeforeTenureEnds = (tx: Tx, tenure: Tenure, end: { history: History }) => Promise<void>
+
+export interface TransferOffer {
+  untilMs: number
+  history: History
 }
 
 export interface TenureChange {
@@ -180,7 +210,10 @@ export interface Registry extends People {
     page: { before?: number | undefined; limit: number },
   ): Promise<LogPage>
 
-  /** @throws AppError claim_refused alike for an unknown code, a held device and one that is offline */
+  /**
+   * A device that somebody held before must have been reset within the last quarter of an hour, and after that tenure.
+   * @throws AppError claim_refused alike for an unknown code, a held device, one offline and one that was not reset
+   */
   claim(request: {
     accountId: AccountId
     householdId: HouseholdId
@@ -191,7 +224,55 @@ export interface Registry extends People {
   /** The device, when the account may do this on it now: `view` unless said. @throws AppError not_found */
   device(accountId: AccountId, deviceId: DeviceId, act?: Act): Promise<HeldDevice>
   renameDevice(accountId: AccountId, deviceId: DeviceId, nickname: Personal): Promise<void>
+  /**
+   * Ends the tenure: nobody holds the device then. For owners.
+   * @throws AppError not_found
+   */
+  release(request: { accountId: AccountId; deviceId: DeviceId; history: History }): Promise<void>
+  /**
+   * A code, good once and for a day, by which another household takes the device over. A device has one open offer at
+   * most: a new one takes the place of the earlier. For owners. @throws AppError not_found
+   */
+  offerTransfer(request: {
+    accountId: AccountId
+    deviceId: DeviceId
+    history: History
+  }): Promise<TransferOffer & { code: Secret }>
+  transferOffer(accountId: AccountId, deviceId: DeviceId): Promise<TransferOffer | undefined>
+  cancelTransfer(accountId: AccountId, deviceId: DeviceId): Promise<void>
+  /**
+   * Ends the tenure that offered the device and begins the next, in one commit.
+   * @throws AppError code_refused alike for every code that does not hold; conflict when it is this household's own
+   */
+  acceptTransfer(request: {
+    accountId: AccountId
+    householdId: HouseholdId
+    code: Secret
+    nickname?: Personal | undefined
+  }): Promise<Tenure>
+  /**
+   * The device has said, over its own session, that it was physically reset. `tenure` is the one in which it said so.
+   * Of a model whose policy is `possession` it ends that tenure. The same message again changes nothing.
+   */
+  recordReset(reset: {
+    deviceId: DeviceId
+    tenure: Tenure | undefined
+    messageId: string
+  }): Promise<{ tenureEnded: boolean }>
+  isResetKnown(reset: { deviceId: DeviceId; messageId: string }): Promise<boolean>
+
+  /** What the household held once and kept the history of, latest first. @throws AppError not_found */
+  pastDevices(accountId: AccountId, householdId: HouseholdId): Promise<PastDevice[]>
+  /** @throws AppError not_found when the tenure holds still, its history was destroyed, or the account may not see it */
+  pastDevice(accountId: AccountId, tenureId: TenureId): Promise<PastDevice>
+  /** Of an ended tenure, for good. For owners. @throws AppError not_found */
+  destroyHistory(accountId: AccountId, tenureId: TenureId): Promise<void>
+  /** Hooks run in the order in which they were added. Returns the way to take it away. */
+  beforeTenureEnds(hook: BeforeTenureEnds): () => void
+
   currentTenure(deviceId: DeviceId): Promise<Tenure | undefined>
+  /** Within `tx`, for rooms that write on a tenure under a lock that their `beforeTenureEnds` takes as well. */
+  holdsNow(tx: Tx, tenureId: TenureId): Promise<boolean>
   /**
    * Called after the commit, also for what another process did; sometimes again without news. Returns the way to stop
    * listening.

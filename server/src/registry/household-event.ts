@@ -1,5 +1,6 @@
 import type { AccountId, DeviceId, HouseholdId, Personal, Secret, Tx } from '../core/index.ts'
 import type { Act, MemberRole } from './acts.ts'
+import type { History } from './history.ts'
 
 /** Whom and what an event is about. `by` acted; it is absent where the server, or a device, did. */
 interface Concerned {
@@ -16,7 +17,11 @@ type Kind =
   | { kind: 'support_given'; devices: DeviceId[]; acts: Act[]; untilMs: number }
   | { kind: 'support_used'; act: Act }
   | { kind: 'support_ended' }
-  | { kind: 'claimed' }
+  | { kind: 'claimed' | 'received' | 'transfer_cancelled' | 'history_destroyed' }
+  | { kind: 'released' | 'transferred_away'; history: History }
+  | { kind: 'transfer_offered'; untilMs: number; history: History }
+  /** By hand, on the device. Of a model that must be released the tenure holds on. */
+  | { kind: 'device_reset'; tenureEnded: boolean }
 
 /** One thing that happened in a household: an entry of its log. Ids only; names are looked up when it is read. */
 export type HouseholdEvent = Concerned & Kind
@@ -43,6 +48,12 @@ const TOLD: ReadonlySet<HouseholdEvent['kind']> = new Set<HouseholdEvent['kind']
   'role_changed',
   'handed_over',
   'support_given',
+  'released',
+  'transfer_offered',
+  'transferred_away',
+  'received',
+  'device_reset',
+  'history_destroyed',
 ])
 
 export function isTold({ kind }: HouseholdEvent): boolean {

@@ -4,6 +4,7 @@ export { claimCodeQrText } from './claim-code.ts'
 export type {
   AccessChange,
   Act,
+  BeforeTenureEnds,
   Checked,
   CheckedCommand,
   CheckedResult,
@@ -11,16 +12,20 @@ export type {
   CommandPolicy,
   DeviceIdentity,
   HeldDevice,
+  History,
   Household,
   MemberRole,
   Model,
   ModelDefinition,
+  PastDevice,
   ProvisionedDevice,
   ProvisionRequest,
   Refused,
   Registry,
   Tenure,
   TenureChange,
+  TenureEnd,
+  TransferOffer,
 } from './face.ts'
 export type { GuestSchedule, GuestWindow, Weekday } from './guest-schedule.ts'
 export type { HouseholdEvent, LogEntry, LogPage, Notify, RegistryNotice } from './household-event.ts'

@@ -1,5 +1,6 @@
 import type { ModelId } from '../core/index.ts'
 import type { Checked, CheckedCommand, CommandPolicy, Model, ModelDefinition } from './face.ts'
+import { checkLeave, leaveElement } from './leave-event.ts'
 import { isObject } from './matter-checker.ts'
 import type { CompiledCluster, CompiledCommand, MatterLibrary } from './matter-library.ts'
 import {
@@ -21,7 +22,7 @@ export function compileModel(library: MatterLibrary, id: ModelId, definition: Mo
   const compiled = clusters.map((name) => library.cluster(name) as CompiledCluster)
   const endpoints = definition.endpoints ?? DEFAULT_ENDPOINTS
   const attributes = elementTable('attribute', compiled, endpoints)
-  const events = elementTable('event', compiled, endpoints)
+  const events = elementTable('event', compiled, endpoints, [leaveElement(library)])
   const commands = new Map<string, CompiledCommand>()
   for (const cluster of compiled) {
     for (const [name, command] of cluster.commands) commands.set(`${cluster.name}.${name}`, command)
@@ -38,9 +39,10 @@ export function compileModel(library: MatterLibrary, id: ModelId, definition: Mo
     clusters,
     firmware: definition.firmware,
     claimPolicy: definition.claimPolicy,
+    credentialRotation: definition.credentialRotation === true,
     endpoints,
     checkAttributes: (payload) => checkPayload(attributes, payload),
-    checkEvents: (payload) => checkPayload(events, payload),
+    checkEvents: (payload) => checkLeave(checkPayload(events, payload)),
     checkResult: (payload) => checkResult(library.statusNames, payload),
     checkCommand(command, args, endpoint = 1): CheckedCommand {
       const found = commands.get(command)
@@ -77,8 +79,9 @@ function elementTable(
   what: ElementTable['what'],
   clusters: readonly CompiledCluster[],
   endpoints: number,
+  more: readonly [string, Element][] = [],
 ): ElementTable {
-  const elements = new Map<string, Element>()
+  const elements = new Map<string, Element>(more)
   const byCluster = new Map<string, readonly string[]>()
   for (const cluster of clusters) {
     const checkers = what === 'attribute' ? cluster.attributes : cluster.events

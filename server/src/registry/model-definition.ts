@@ -16,6 +16,7 @@ const MEMBERS = [
   'firmware',
   'commands',
   'claimPolicy',
+  'credentialRotation',
   'endpoints',
 ]
 
@@ -43,6 +44,9 @@ export function parseModelDefinition(library: MatterLibrary, input: unknown): Mo
   }
   if (input.claimPolicy !== 'release-required' && input.claimPolicy !== 'possession') {
     throw invalid('claimPolicy: expected release-required or possession.')
+  }
+  if (input.credentialRotation !== undefined && typeof input.credentialRotation !== 'boolean') {
+    throw invalid('credentialRotation: expected true or false.')
   }
   const { endpoints } = input
   if (endpoints !== undefined && !isWithin(endpoints, 1, 254)) throw invalid('endpoints: expected 1..254.')

@@ -1,9 +1,12 @@
 import type { Bus, Clock, Database, DeviceId, Log } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
+import { createAccess } from './access.ts'
 import { createAccessGrants } from './access-grants.ts'
 import { createAuthority } from './authority.ts'
 import { createChanges } from './changes.ts'
+import { createClaims } from './claims.ts'
 import { createDeviceAuthentication } from './device-authentication.ts'
+import { createDeviceResets } from './device-resets.ts'
 import type { Registry } from './face.ts'
 import { createHints } from './hints.ts'
 import type { Notify } from './household-event.ts'
@@ -14,9 +17,16 @@ import { createMatterLibrary } from './matter-library.ts'
 import { createMembers } from './members.ts'
 import { createMemberships } from './memberships.ts'
 import { createModels } from './models.ts'
+import { createPastTenures } from './past-tenures.ts'
 import { createProvisioning } from './provisioning.ts'
+import { createReleases } from './releases.ts'
+import { createStandings } from './standings.ts'
 import { createSupport } from './support-access.ts'
+import { createSupportUses } from './support-use.ts'
+import { createTenureEndings } from './tenure-endings.ts'
+import { createNicknames, createTenureStarts } from './tenure-starts.ts'
 import { createTenures } from './tenures.ts'
+import { createTransfers } from './transfers.ts'
 
 export interface RegistryOptions {
   database: Database
@@ -54,15 +64,28 @@ export function createRegistry(options: RegistryOptions): Registry {
   const members = createMembers(people)
   const invitations = createInvitations({ ...people, notify })
   const support = createSupport(people)
-  const tenures = createTenures({
+  const standings = createStandings({ database, keys, clock })
+  const supportUsed = createSupportUses({ database, clock, householdLog })
+  const access = createAccess({ clock, memberships, standings, supportUsed })
+  const nicknames = createNicknames({ keys })
+  const startTenure = createTenureStarts({ keys, clock, access, nicknames })
+  const endings = createTenureEndings({ database, keys, clock, householdLog })
+  const tenures = createTenures({ database, models, standings, access, nicknames })
+  const starting = { access, nicknames, startTenure, householdLog, changes }
+  const ending = { endings, householdLog, changes }
+  const resets = createDeviceResets({ database, keys, clock, ...ending })
+  const claims = createClaims({ database, keys, resets, isOnline, ...starting })
+  const releases = createReleases({ database, access, ...ending })
+  const transfers = createTransfers({ database, keys, clock, ...starting, ...ending })
+  const past = createPastTenures({
     database,
-    keys,
     clock,
     models,
-    memberships,
+    access,
+    standings,
+    nicknames,
+    endings,
     householdLog,
-    changes,
-    isOnline,
   })
 
   return {
@@ -96,17 +119,34 @@ export function createRegistry(options: RegistryOptions): Registry {
     ...invitations,
     ...support,
 
-    claim: tenures.claim,
+    claim: claims.claim,
+    release: releases.release,
+    offerTransfer: transfers.offerTransfer,
+    transferOffer: transfers.transferOffer,
+    cancelTransfer: transfers.cancelTransfer,
+    acceptTransfer: transfers.acceptTransfer,
+    recordReset: resets.recordReset,
+    isResetKnown: resets.isResetKnown,
+    pastDevices: past.pastDevices,
+    pastDevice: past.pastDevice,
+    destroyHistory: past.destroyHistory,
+    beforeTenureEnds: endings.beforeTenureEnds,
     devices: tenures.devices,
     device: tenures.device,
     renameDevice: tenures.renameDevice,
     currentTenure: tenures.currentTenure,
+    holdsNow: tenures.holdsNow,
     onTenureChange: changes.onTenure,
     onAccessChange: changes.onAccess,
     authorize: tenures.authorize,
     holdBack: tenures.holdBack,
     endHold: tenures.endHold,
 
-    stats: () => ({ ...tenures.stats(), ...authentication.stats() }),
+    stats: () => ({
+      ...claims.stats(),
+      ...transfers.stats(),
+      ...access.stats(),
+      ...authentication.stats(),
+    }),
   }
 }

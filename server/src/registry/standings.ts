@@ -7,13 +7,15 @@ import type {
   GrantId,
   HouseholdId,
   KeyId,
+  ModelId,
+  Queries,
   TenureId,
+  Tx,
 } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
-import type { MemberRole, Model } from './face.ts'
+import type { ClaimPolicy, MemberRole } from './face.ts'
 import type { GuestSchedule } from './guest-schedule.ts'
 import { schedulePlace } from './memberships.ts'
-import type { Models } from './models.ts'
 import { parseJson } from './padded-json.ts'
 import type { AccessGrant, Standing } from './standing.ts'
 import type { RegistryTables } from './tables.ts'
@@ -25,15 +27,17 @@ export const grantPlace = (grantId: GrantId) => place('registry.access_grant.ter
 /** Reads what an account has to do with tenures, for `mayAct` to decide upon. */
 export interface Standings {
   /** Tenures, present and past, with which the account has anything to do. Narrow it down by household, device or id. */
-  of(accountId: AccountId): ReturnType<typeof standingQuery>
-  open(row: StandingRow): Promise<{ standing: Standing; model: Model }>
+  of(accountId: AccountId, tx?: Tx): ReturnType<typeof standingQuery>
+  /** `tx`: within it nothing waits for another connection. */
+  open(row: StandingRow, tx?: Tx): Promise<Standing>
 }
 
-function standingQuery(database: Database, accountId: AccountId, nowMs: number) {
-  return database.queries
+function standingQuery(queries: Queries | Tx, accountId: AccountId, nowMs: number) {
+  return (queries as Queries)
     .withTables<RegistryTables>()
     .selectFrom('registry.tenure as tenure')
     .innerJoin('registry.device as device', 'device.device_id', 'tenure.device_id')
+    .innerJoin('registry.model as model', 'model.model_id', 'device.model_id')
     .innerJoin('registry.household as household', 'household.household_id', 'tenure.household_id')
     .leftJoin('registry.member as member', (join) =>
       join.onRef('member.household_id', '=', 'tenure.household_id').on('member.account_id', '=', accountId),
@@ -44,7 +48,8 @@ function standingQuery(database: Database, accountId: AccountId, nowMs: number) 
     .leftJoin('registry.hold as hold', (join) =>
       join.on('hold.account_id', '=', accountId).on('hold.until_hour', '>', new Date(nowMs)),
     )
-    .select([...TENURE_COLUMNS, 'tenure.nickname', 'tenure.ended_hour', 'tenure.history', 'device.model_id'])
+    .select([...TENURE_COLUMNS, 'tenure.nickname', 'tenure.ended_hour', 'tenure.history', 'tenure.ending'])
+    .select(['device.model_id', sql<ClaimPolicy>`model.definition ->> 'claimPolicy'`.as('claim_policy')])
     .select(['member.role', 'member.terms as schedule', 'household.key_id as household_key_id'])
     .select(['access.grant_id', 'access.grantee', 'access.terms as grant_terms'])
     .select(sql<AccountId>`${accountId}`.as('account_id'))
@@ -62,7 +67,8 @@ export interface StandingRow {
   account_id: AccountId
   ended_hour: Date | null
   history: 'kept' | 'destroyed'
-  model_id: Model['id']
+  model_id: ModelId
+  claim_policy: ClaimPolicy
   role: MemberRole | null
   schedule: Buffer | null
   grant_id: GrantId | null
@@ -71,21 +77,16 @@ export interface StandingRow {
   held_back: unknown
 }
 
-export function createStandings(d: {
-  database: Database
-  keys: Keys
-  clock: Clock
-  models: Models
-}): Standings {
-  async function scheduleOf(row: StandingRow): Promise<GuestSchedule | undefined> {
+export function createStandings(d: { database: Database; keys: Keys; clock: Clock }): Standings {
+  async function scheduleOf(row: StandingRow, tx?: Tx): Promise<GuestSchedule | undefined> {
     if (!row.schedule) return undefined
-    const key = await d.keys.open(row.household_key_id)
+    const key = await d.keys.open(row.household_key_id, tx)
     return parseJson(key.unseal(schedulePlace(row.household_id, row.account_id), row.schedule))
   }
 
-  async function grantOf(row: StandingRow): Promise<AccessGrant | undefined> {
+  async function grantOf(row: StandingRow, tx?: Tx): Promise<AccessGrant | undefined> {
     if (!row.grant_id || !row.grantee || !row.grant_terms || row.ended_hour) return undefined
-    const key = await d.keys.open(row.key_id)
+    const key = await d.keys.open(row.key_id, tx)
     const terms: Omit<AccessGrant, 'grantee'> = parseJson(
       key.unseal(grantPlace(row.grant_id), row.grant_terms),
     )
@@ -93,19 +94,15 @@ export function createStandings(d: {
   }
 
   return {
-    of: (accountId) => standingQuery(d.database, accountId, d.clock.nowMs()),
-    async open(row) {
-      const model = await d.models.get(row.model_id)
+    of: (accountId, tx) => standingQuery(tx ?? d.database.queries, accountId, d.clock.nowMs()),
+    async open(row, tx) {
       return {
-        model,
-        standing: {
-          role: row.role ?? undefined,
-          schedule: await scheduleOf(row),
-          grant: await grantOf(row),
-          heldBack: row.held_back === true,
-          guarding: model.claimPolicy === 'release-required',
-          tenure: row.ended_hour ? row.history : 'current',
-        },
+        role: row.role ?? undefined,
+        schedule: await scheduleOf(row, tx),
+        grant: await grantOf(row, tx),
+        heldBack: row.held_back === true,
+        guarding: row.claim_policy === 'release-required',
+        tenure: row.ended_hour ? row.history : 'current',
       }
     },
   }

@@ -12,6 +12,7 @@ import type {
 } from '../core/index.ts'
 import type { Act, MemberRole } from './acts.ts'
 import type { ModelDefinition } from './face.ts'
+import type { History } from './history.ts'
 import type { AccessGrant } from './standing.ts'
 
 // A type, not an interface: Kysely wants an index signature.
@@ -37,7 +38,13 @@ export type RegistryTables = {
     password_digest: Buffer | null
     made_on: Date
     disabled: boolean
+    held_before: ColumnType<boolean, boolean | undefined>
+    /** Sealed: when it last said that it was reset. */
+    reset: ColumnType<Buffer | null, Buffer | null | undefined>
+    next_public_key: ColumnType<Buffer | null, Buffer | null | undefined>
+    rotation_due: ColumnType<boolean, boolean | undefined>
   }
+  'registry.device_reset': { device_id: DeviceId; message_digest: Buffer }
   'registry.household': {
     household_id: HouseholdId
     key_id: KeyId
@@ -87,6 +94,14 @@ export type RegistryTables = {
     nickname: Buffer | null
     started_hour: Date
     ended_hour: Date | null
-    history: ColumnType<'kept' | 'destroyed', 'kept' | 'destroyed' | undefined>
+    /** Sealed: how and when it ended. */
+    ending: Buffer | null
+    history: ColumnType<History, History | undefined>
+  }
+  'registry.transfer_offer': {
+    tenure_id: TenureId
+    code_digest: Buffer
+    /** Sealed: who offered it, until when, and what becomes of the history. */
+    terms: Buffer
   }
 }

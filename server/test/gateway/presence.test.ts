@@ -107,10 +107,14 @@ describe('availability and tenures', () => {
     const client = await world.session(device)
     client.subscribe(device.topic('commands'))
     await client.next('suback')
-    await world.endTenure(device, false)
     const accountId = newId<AccountId>()
     const { householdId } = await world.registry.createHousehold(accountId, { name: new Personal('Other') })
-    const next = await world.registry.claim({ accountId, householdId, code: device.claimCode })
+    const { code } = await world.registry.offerTransfer({
+      accountId: world.accountId,
+      deviceId: device.deviceId,
+      history: 'kept',
+    })
+    const next = await world.registry.acceptTransfer({ accountId, householdId, code })
     expect((await client.next('disconnect')).reasonCode).toBe(0x98)
     await client.closed
     const delivery = { deviceId: device.deviceId, commandId: newId<CommandId>(), payload: Buffer.from('{}') }

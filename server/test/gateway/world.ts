@@ -1,4 +1,4 @@
-import { createPrivateKey, sign } from 'node:crypto'
+import { createPrivateKey, randomUUID, sign } from 'node:crypto'
 import { expect, vi } from 'vitest'
 import {
   type AccountId,
@@ -149,9 +149,13 @@ export async function createWorld(
       if ((connack.reasonCode ?? connack.returnCode) !== 0) throw new Error('the test device was refused')
       return client
     },
-    claim: (device: TestDevice): Promise<Tenure> =>
-      registry.claim({ accountId, householdId: household.householdId, code: device.claimCode }),
-    /** Ends the device's tenure, as a release will. */
+    /** Another claim needs the device's word that it was reset. */
+    async claim(device: TestDevice): Promise<Tenure> {
+      await registry.recordReset({ deviceId: device.deviceId, tenure: undefined, messageId: randomUUID() })
+      return registry.claim({ accountId, householdId: household.householdId, code: device.claimCode })
+    },
+    accountId,
+    /** Ends the device's tenure as another node would: this one hears of it, or does not. */
     async endTenure(device: TestDevice, tell = true): Promise<void> {
       await database.pool.query(
         `update registry.tenure set ended_hour = date_trunc('hour', now()) where device_id = $1 and ended_hour is null`,

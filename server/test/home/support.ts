@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { vi } from 'vitest'
 import {
   type AccountId,
@@ -155,7 +156,9 @@ export async function createWorld(limits: Parameters<typeof createHome>[0]['limi
       return world.claim(person, made.deviceId, made.claimCode, nickname)
     },
 
+    /** Another claim needs the device's word that it was reset. */
     async claim(person: Person, deviceId: DeviceId, code: Secret, nickname?: string): Promise<Device> {
+      await registry.recordReset({ deviceId, tenure: undefined, messageId: randomUUID() })
       const tenure = await registry.claim({
         ...person,
         code,

@@ -171,7 +171,8 @@ describe('a claim', () => {
         spelling.length,
         undefined,
       ])
-      await world.database.pool.query('delete from registry.tenure where device_id = $1', [device.deviceId])
+      await world.registry.release({ accountId, deviceId: device.deviceId, history: 'destroyed' })
+      await world.reset(device)
     }
   })
 
@@ -373,10 +374,7 @@ describe('authority over a device', () => {
     expect(
       await refusal(world.registry.authorize({ accountId: adult, tenureId: tenure.tenureId, act: 'view' })),
     ).toBe('not_found')
-    await world.database.pool.query(
-      'update registry.tenure set ended_hour = started_hour where tenure_id = $1',
-      [tenure.tenureId],
-    )
+    await world.registry.release({ accountId, deviceId: device.deviceId, history: 'kept' })
     for (const act of acts) {
       expect(await refusal(world.registry.authorize({ accountId, tenureId: tenure.tenureId, act }))).toBe(
         'not_found',
@@ -390,6 +388,7 @@ describe('authority over a device', () => {
     expect(await world.registry.currentTenure(device.deviceId)).toBeUndefined()
     // And another household may hold the device next.
     const next = await world.settle()
+    await world.reset(device)
     const tenureOfNext = await world.registry.claim({
       accountId: next.accountId,
       householdId: next.household.householdId,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type AccountId, type Bus, type DeviceId, newId, Personal, silentLog } from '../../src/core/index.ts'
 import { createKeys, keysMigrations, memoryKeyProvider } from '../../src/keys/index.ts'
@@ -48,6 +49,10 @@ export async function createWorld() {
       const { id } = await registry.addModel(definition(model))
       const [device] = await registry.provision({ modelId: id, count: 1 }, { withPassword })
       return device as ProvisionedDevice
+    },
+    /** The device says that it was physically reset, in the tenure that it is in. */
+    async reset({ deviceId }: { deviceId: DeviceId }, messageId: string = randomUUID()): Promise<void> {
+      await registry.recordReset({ deviceId, messageId, tenure: await registry.currentTenure(deviceId) })
     },
     /** An account with a household of its own. */
     async settle(name = 'Home'): Promise<{ accountId: AccountId; household: Household }> {

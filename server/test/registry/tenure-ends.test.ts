@@ -1,0 +1,404 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type AccountId, newId, Personal, Secret } from '../../src/core/index.ts'
+import type { MemberRole, ProvisionedDevice, Tenure, TenureChange } from '../../src/registry/index.ts'
+import { createWorld, refusal, type World } from './world.ts'
+
+const MINUTE_MS = 60_000
+
+let world: World
+beforeAll(async () => {
+  world = await createWorld()
+})
+afterAll(() => world.close())
+
+type Home = Awaited<ReturnType<World['settle']>>
+
+async function member(home: Home, role: MemberRole): Promise<AccountId> {
+  const accountId = newId<AccountId>()
+  await world.database.pool.query('insert into registry.member values ($1, $2, $3)', [
+    home.household.householdId,
+    accountId,
+    role,
+  ])
+  return accountId
+}
+
+const claim = ({ accountId, household }: Home, device: ProvisionedDevice) =>
+  world.registry.claim({
+    accountId,
+    householdId: household.householdId,
+    code: device.claimCode,
+    nickname: new Personal('Door'),
+  })
+
+const accept = ({ accountId, household }: Home, code: Secret) =>
+  world.registry.acceptTransfer({ accountId, householdId: household.householdId, code })
+
+async function held(model = 'hearth-lock') {
+  const device = await world.provisionOne(model)
+  world.online.add(device.deviceId)
+  const home = await world.settle()
+  const tenure = await claim(home, device)
+  const { deviceId } = device
+  return { device, deviceId, home, tenure, accountId: home.accountId }
+}
+
+async function kinds({ accountId, household }: Home): Promise<string[]> {
+  const page = await world.registry.householdLog(accountId, household.householdId, { limit: 50 })
+  return page.entries.map(({ event }) => event.kind)
+}
+
+async function hearing(work: () => Promise<unknown>): Promise<TenureChange[]> {
+  const heard: TenureChange[] = []
+  const stop = world.registry.onTenureChange((change) => heard.push(change))
+  await work()
+  stop()
+  return heard
+}
+
+async function grantRow(tenure: Tenure): Promise<void> {
+  await world.database.pool.query(
+    "insert into registry.access_grant values (gen_random_uuid(), $1, gen_random_uuid(), 'guest', $2)",
+    [tenure.tenureId, Buffer.alloc(8)],
+  )
+}
+
+describe('a release', () => {
+  it('ends the tenure and all grants in it, tells of it, and keeps what the household chose to keep', async () => {
+    const { deviceId, home, tenure, accountId } = await held()
+    await grantRow(tenure)
+    const heard = await hearing(() => world.registry.release({ accountId, deviceId, history: 'kept' }))
+    expect(heard).toEqual([{ deviceId, tenure: undefined }])
+    expect(await world.registry.currentTenure(deviceId)).toBeUndefined()
+    const { rows } = await world.database.pool.query(
+      'select count(*) from registry.access_grant where tenure_id = $1',
+      [tenure.tenureId],
+    )
+    expect(rows[0].count).toBe(0)
+    const [past] = await world.registry.pastDevices(accountId, home.household.householdId)
+    expect(past).toMatchObject({ tenureId: tenure.tenureId, how: 'released' })
+    expect(past?.endedAtMs).toBe(world.time.nowMs)
+    expect(past?.nickname?.reveal()).toBe('Door')
+    expect(await kinds(home)).toEqual(['released', 'claimed', 'founded'])
+  })
+
+  it('with its history destroyed leaves no key and no name', async () => {
+    const { deviceId, home, tenure, accountId } = await held()
+    await world.registry.release({ accountId, deviceId, history: 'destroyed' })
+    expect(await world.registry.pastDevices(accountId, home.household.householdId)).toEqual([])
+    expect(await refusal(world.registry.pastDevice(accountId, tenure.tenureId))).toBe('not_found')
+    const { rows } = await world.database.pool.query('select wrapped from keys.wrapped_key where id = $1', [
+      tenure.keyId,
+    ])
+    expect(rows).toEqual([{ wrapped: null }])
+  })
+
+  it('is for owners, of the household that holds the device now', async () => {
+    const { deviceId, home } = await held()
+    const stranger = await world.settle()
+    for (const accountId of [await member(home, 'adult'), await member(home, 'guest'), stranger.accountId]) {
+      expect(await refusal(world.registry.release({ accountId, deviceId, history: 'kept' }))).toBe(
+        'not_found',
+      )
+    }
+  })
+
+  it('is not for an account that was recovered a short while ago, whatever the device', async () => {
+    for (const model of ['hearth-lock', 'hearth-plug']) {
+      const { deviceId, accountId } = await held(model)
+      await world.database.transaction((tx) =>
+        world.registry.holdBack(tx, accountId, world.time.nowMs + 60 * MINUTE_MS),
+      )
+      expect(await refusal(world.registry.release({ accountId, deviceId, history: 'kept' }))).toBe(
+        'not_found',
+      )
+      expect(await refusal(world.registry.offerTransfer({ accountId, deviceId, history: 'kept' }))).toBe(
+        'not_found',
+      )
+    }
+  })
+
+  it('that fails in a hook changes nothing at all', async () => {
+    const { deviceId, tenure, accountId } = await held()
+    const stop = world.registry.beforeTenureEnds(async () => {
+      throw new Error('no')
+    })
+    const heard = await hearing(() =>
+      expect(world.registry.release({ accountId, deviceId, history: 'kept' })).rejects.toThrow('no'),
+    )
+    stop()
+    expect(heard).toEqual([])
+    expect(await world.registry.currentTenure(deviceId)).toEqual(tenure)
+    expect(
+      await refusal(world.registry.authorize({ accountId, tenureId: tenure.tenureId, act: 'control' })),
+    ).toBe(undefined)
+  })
+
+  it('by many at once over two processes happens once', async () => {
+    const { deviceId, accountId, home } = await held()
+    const second = await world.anotherRegistry()
+    const outcomes = await Promise.all(
+      [world.registry, second, world.registry, second].map((registry) =>
+        refusal(registry.release({ accountId, deviceId, history: 'kept' })),
+      ),
+    )
+    expect(outcomes.sort()).toEqual(['not_found', 'not_found', 'not_found', undefined])
+    expect(await kinds(home)).toEqual(['released', 'claimed', 'founded'])
+  })
+})
+
+describe('another claim', () => {
+  it('needs a physical reset: whoever held the device knows the code on its label', async () => {
+    const { device, deviceId, home, accountId } = await held()
+    await world.registry.release({ accountId, deviceId, history: 'kept' })
+    expect(await refusal(claim(home, device))).toBe('claim_refused')
+    await world.reset(device)
+    expect(await refusal(claim(await world.settle(), device))).toBe(undefined)
+  })
+
+  it('comes within a quarter of an hour after the reset', async () => {
+    const { device, deviceId, accountId } = await held()
+    const next = await world.settle()
+    await world.registry.release({ accountId, deviceId, history: 'kept' })
+    await world.reset(device)
+    world.time.nowMs += 15 * MINUTE_MS + 1
+    expect(await refusal(claim(next, device))).toBe('claim_refused')
+    await world.reset(device)
+    world.time.nowMs += 15 * MINUTE_MS
+    expect(await refusal(claim(next, device))).toBe(undefined)
+  })
+
+  it('is not opened by a reset from before the release', async () => {
+    const { device, deviceId, accountId } = await held('hearth-lock')
+    await world.reset(device)
+    await world.registry.release({ accountId, deviceId, history: 'kept' })
+    expect(await refusal(claim(await world.settle(), device))).toBe('claim_refused')
+  })
+
+  it('uses the reset up', async () => {
+    const { device, deviceId, accountId } = await held()
+    await world.registry.release({ accountId, deviceId, history: 'kept' })
+    await world.reset(device)
+    const next = await world.settle()
+    await claim(next, device)
+    await world.registry.release({ accountId: next.accountId, deviceId, history: 'kept' })
+    expect(await refusal(claim(next, device))).toBe('claim_refused')
+  })
+})
+
+describe('a reset of a held device', () => {
+  it('ends the tenure of a model whose policy is possession', async () => {
+    const { device, deviceId, home, accountId } = await held('hearth-plug')
+    const heard = await hearing(() => world.reset(device))
+    expect(heard).toEqual([{ deviceId, tenure: undefined }])
+    const [past] = await world.registry.pastDevices(accountId, home.household.householdId)
+    expect(past?.how).toBe('reset')
+    expect(await refusal(claim(await world.settle(), device))).toBe(undefined)
+    const { entries } = await world.registry.householdLog(accountId, home.household.householdId, { limit: 1 })
+    expect(entries[0]?.event).toEqual({ kind: 'device_reset', deviceId, tenureEnded: true })
+  })
+
+  it('gives a thief nothing where it must be released, and its household is told, once an hour', async () => {
+    const { device, deviceId, home, tenure } = await held('hearth-lock')
+    const heard = await hearing(() => world.reset(device))
+    expect(heard).toEqual([])
+    expect(await world.registry.currentTenure(deviceId)).toEqual(tenure)
+    expect(await refusal(claim(await world.settle(), device))).toBe('claim_refused')
+    await world.reset(device)
+    expect(await kinds(home)).toEqual(['device_reset', 'claimed', 'founded'])
+    world.time.nowMs += 61 * MINUTE_MS
+    await world.reset(device)
+    expect(await kinds(home)).toEqual(['device_reset', 'device_reset', 'claimed', 'founded'])
+  })
+
+  it('sent again after the next claim ends nothing, and opens nothing', async () => {
+    const { device, deviceId } = await held('hearth-plug')
+    await world.reset(device, 'reset-1')
+    const next = await world.settle()
+    const tenure = await claim(next, device)
+    expect(await world.registry.isResetKnown({ deviceId, messageId: 'reset-1' })).toBe(true)
+    await world.reset(device, 'reset-1')
+    expect(await world.registry.currentTenure(deviceId)).toEqual(tenure)
+    await world.registry.release({ accountId: next.accountId, deviceId, history: 'kept' })
+    await world.reset(device, 'reset-1')
+    expect(await refusal(claim(next, device))).toBe('claim_refused')
+  })
+
+  it('said in an earlier tenure does not end the present one', async () => {
+    const { deviceId, home, tenure } = await held('hearth-plug')
+    const { code } = await world.registry.offerTransfer({
+      accountId: home.accountId,
+      deviceId,
+      history: 'kept',
+    })
+    const next = await accept(await world.settle(), code)
+    const answer = await world.registry.recordReset({ deviceId, tenure, messageId: 'late' })
+    expect(answer).toEqual({ tenureEnded: false })
+    expect(await world.registry.currentTenure(deviceId)).toEqual(next)
+  })
+
+  it('is remembered for the last sixteen only, so that a device fills no disk', async () => {
+    const { device, deviceId } = await held('hearth-lock')
+    for (let at = 0; at < 20; at++) await world.reset(device, `reset-${at}`)
+    const { rows } = await world.database.pool.query(
+      'select count(*) from registry.device_reset where device_id = $1',
+      [deviceId],
+    )
+    expect(rows[0].count).toBe(16)
+    expect(await world.registry.isResetKnown({ deviceId, messageId: 'reset-19' })).toBe(true)
+    expect(await world.registry.isResetKnown({ deviceId, messageId: 'reset-4' })).toBe(true)
+    expect(await world.registry.isResetKnown({ deviceId, messageId: 'reset-3' })).toBe(false)
+  })
+})
+
+describe('a transfer', () => {
+  const offer = ({ accountId }: Home, device: ProvisionedDevice, history: 'kept' | 'destroyed' = 'kept') =>
+    world.registry.offerTransfer({ accountId, deviceId: device.deviceId, history })
+
+  it('ends one tenure and begins the next in one commit, without a reset and with the device offline', async () => {
+    const { device, deviceId, home, tenure, accountId } = await held()
+    world.online.delete(deviceId)
+    const next = await world.settle()
+    const { code, untilMs } = await offer(home, device)
+    expect(untilMs).toBe(world.time.nowMs + 24 * 60 * MINUTE_MS)
+    expect(await world.registry.transferOffer(accountId, deviceId)).toEqual({ untilMs, history: 'kept' })
+    let after: Tenure | undefined
+    const heard = await hearing(async () => {
+      after = await accept(next, code)
+    })
+    expect(heard).toEqual([{ deviceId, tenure: after }])
+    expect(after).toMatchObject({ deviceId, householdId: next.household.householdId })
+    expect(after?.keyId).not.toBe(tenure.keyId)
+    expect(await refusal(world.registry.device(accountId, deviceId))).toBe('not_found')
+    expect((await world.registry.device(next.accountId, deviceId)).nickname).toBeUndefined()
+    const [past] = await world.registry.pastDevices(accountId, home.household.householdId)
+    expect(past?.how).toBe('transferred')
+    expect(await kinds(home)).toEqual(['transferred_away', 'transfer_offered', 'claimed', 'founded'])
+    expect(await kinds(next)).toEqual(['received', 'founded'])
+  })
+
+  it('destroys the history when the offer says so', async () => {
+    const { device, home, tenure } = await held()
+    const { code } = await offer(home, device, 'destroyed')
+    await accept(await world.settle(), code)
+    expect(await refusal(world.registry.pastDevice(home.accountId, tenure.tenureId))).toBe('not_found')
+  })
+
+  it('is refused alike for a code that is unknown, none, used, expired, cancelled or replaced', async () => {
+    const next = await world.settle()
+    const [used, expired, cancelled, replaced] = [await held(), await held(), await held(), await held()]
+    const codes: Secret[] = [new Secret('0000-0000-0000-0000'), new Secret('x'), used.device.claimCode]
+    const usedOffer = await offer(used.home, used.device)
+    await accept(next, usedOffer.code)
+    codes.push(usedOffer.code, (await offer(expired.home, expired.device)).code)
+    world.time.nowMs += 24 * 60 * MINUTE_MS
+    codes.push((await offer(cancelled.home, cancelled.device)).code)
+    await world.registry.cancelTransfer(cancelled.accountId, cancelled.deviceId)
+    codes.push((await offer(replaced.home, replaced.device)).code)
+    const newest = await offer(replaced.home, replaced.device)
+    for (const [at, code] of codes.entries()) {
+      expect([at, await refusal(accept(next, code))]).toEqual([at, 'code_refused'])
+    }
+    expect(await refusal(accept(next, newest.code))).toBe(undefined)
+  })
+
+  it('dies with the tenure and with the right of whoever offered it', async () => {
+    const released = await held()
+    const { code } = await offer(released.home, released.device)
+    const { accountId, deviceId } = released
+    await world.registry.release({ accountId, deviceId, history: 'kept' })
+    expect(await refusal(accept(await world.settle(), code))).toBe('code_refused')
+
+    const left = await held()
+    const second = await member(left.home, 'owner')
+    const offered = await world.registry.offerTransfer({
+      accountId: second,
+      deviceId: left.deviceId,
+      history: 'kept',
+    })
+    await world.database.pool.query('delete from registry.member where account_id = $1', [second])
+    expect(await refusal(accept(await world.settle(), offered.code))).toBe('code_refused')
+    expect(await world.registry.currentTenure(left.deviceId)).toEqual(left.tenure)
+  })
+
+  it('does not go to the household that has the device, nor into one that the account may not configure', async () => {
+    const { device, deviceId, home, tenure } = await held()
+    const { code } = await offer(home, device)
+    expect(await refusal(accept(home, code))).toBe('conflict')
+    const next = await world.settle()
+    const outsider = { ...next, accountId: home.accountId }
+    expect(await refusal(accept(outsider, code))).toBe('not_found')
+    const guest = { ...next, accountId: await member(next, 'guest') }
+    expect(await refusal(accept(guest, code))).toBe('not_found')
+    expect(await world.registry.currentTenure(deviceId)).toEqual(tenure)
+  })
+
+  it('is offered by owners only, and its code stands nowhere in plain', async () => {
+    const { device, deviceId, home } = await held()
+    const adult = await member(home, 'adult')
+    const asked = { accountId: adult, deviceId, history: 'kept' } as const
+    expect(await refusal(world.registry.offerTransfer(asked))).toBe('not_found')
+    expect(await refusal(world.registry.transferOffer(adult, deviceId))).toBe('not_found')
+    const { code } = await offer(home, device)
+    expect(await refusal(world.registry.cancelTransfer(adult, deviceId))).toBe('not_found')
+    const { rows } = await world.database.pool.query('select t::text from registry.transfer_offer t')
+    const plain = code.reveal().replaceAll('-', '')
+    expect(JSON.stringify(rows)).not.toContain(Buffer.from(plain).toString('hex'))
+    expect(JSON.stringify(rows)).not.toContain(plain)
+  })
+
+  it('raced by many households gives the device to exactly one', async () => {
+    const { device, deviceId, home } = await held()
+    const { code } = await offer(home, device)
+    const second = await world.anotherRegistry()
+    const homes = await Promise.all(Array.from({ length: 6 }, () => world.settle()))
+    const outcomes = await Promise.all(
+      homes.map(({ accountId, household: { householdId } }, at) =>
+        refusal((at % 2 ? second : world.registry).acceptTransfer({ accountId, householdId, code })),
+      ),
+    )
+    expect(outcomes.filter((outcome) => outcome === undefined)).toHaveLength(1)
+    expect(new Set(outcomes)).toEqual(new Set([undefined, 'code_refused']))
+    const { rows } = await world.database.pool.query(
+      'select count(*) from registry.tenure where device_id = $1',
+      [deviceId],
+    )
+    expect(rows[0].count).toBe(2)
+  })
+
+  it('to and fro at once waits for nobody for ever', async () => {
+    const [one, two] = [await held(), await held()]
+    const there = await offer(one.home, one.device)
+    const back = await offer(two.home, two.device)
+    const outcomes = await Promise.all([
+      refusal(accept(two.home, there.code)),
+      refusal(accept(one.home, back.code)),
+    ])
+    expect(outcomes).toEqual([undefined, undefined])
+  })
+})
+
+describe('what a tenure left', () => {
+  it('is its own household’s to read, and its owners’ to destroy', async () => {
+    const { deviceId, home, tenure, accountId } = await held()
+    const { tenureId } = tenure
+    expect(await refusal(world.registry.pastDevice(accountId, tenureId))).toBe('not_found')
+    expect(await refusal(world.registry.destroyHistory(accountId, tenureId))).toBe('not_found')
+    await world.registry.release({ accountId, deviceId, history: 'kept' })
+    const adult = await member(home, 'adult')
+    const guest = await member(home, 'guest')
+    const stranger = (await world.settle()).accountId
+    expect(await refusal(world.registry.pastDevice(adult, tenureId))).toBe(undefined)
+    for (const other of [guest, stranger]) {
+      expect(await refusal(world.registry.pastDevice(other, tenureId))).toBe('not_found')
+      expect(await refusal(world.registry.pastDevices(other, home.household.householdId))).toBe('not_found')
+    }
+    for (const other of [adult, guest, stranger]) {
+      expect(await refusal(world.registry.destroyHistory(other, tenureId))).toBe('not_found')
+    }
+    await world.registry.destroyHistory(accountId, tenureId)
+    expect(await refusal(world.registry.pastDevice(accountId, tenureId))).toBe('not_found')
+    expect(await refusal(world.registry.destroyHistory(accountId, tenureId))).toBe('not_found')
+    expect(await kinds(home)).toEqual(['history_destroyed', 'released', 'claimed', 'founded'])
+  })
+})
