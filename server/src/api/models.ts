@@ -27,6 +27,7 @@ const ModelDefinitionShape = strict({
     ),
   ),
   claimPolicy: ClaimPolicy,
+  credentialRotation: Type.Optional(Type.Boolean()),
   endpoints: Type.Optional(Type.Integer({ minimum: 1, maximum: 254 })),
 })
 
@@ -39,6 +40,7 @@ const ModelShape = strict({
   clusters: Type.Array(Type.String()),
   firmware: Type.Optional(Type.String()),
   claimPolicy: ClaimPolicy,
+  credentialRotation: Type.Boolean(),
   endpoints: Type.Integer(),
 })
 const tags = ['operator']
@@ -72,7 +74,8 @@ export function modelRoutes({ app, authenticate, limit, registry }: RouteParts):
 }
 
 function showModel(model: Model): Type.Static<typeof ModelShape> {
-  const { id, name, title, vendor, deviceType, clusters, firmware, claimPolicy, endpoints } = model
+  const { id, name, title, vendor, deviceType, clusters, firmware, claimPolicy } = model
+  const { credentialRotation, endpoints } = model
   return {
     modelId: id,
     name,
@@ -81,6 +84,7 @@ function showModel(model: Model): Type.Static<typeof ModelShape> {
     deviceType,
     clusters: [...clusters],
     claimPolicy,
+    credentialRotation,
     endpoints,
     ...(firmware === undefined ? {} : { firmware }),
   }
