@@ -17,7 +17,7 @@ export interface Authenticate {
 }
 
 export function createAuthenticate(o: {
-  identity: Pick<Identity, 'authenticate'>
+  identity: Pick<Identity, 'authenticate' | 'dpopNonce'>
   refusedTokens: RateLimits['refusedTokens']
   /** Where callers find this server: the proof's `htu` must be this URL, whatever the Host header says. */
   publicUrl: () => string
@@ -40,6 +40,8 @@ export function createAuthenticate(o: {
   function step(accepts: (principal: Principal) => boolean): onRequestAsyncHookHandler {
     return async function (request, reply) {
       await o.refusedTokens.check.call(this, request, reply)
+      // With every answer, so that who comes often is never sent back for one.
+      reply.header('dpop-nonce', o.identity.dpopNonce())
       const principal = await authenticated(request)
       if (!accepts(principal)) throw new AppError('not_found')
       setPrincipal(request, principal)

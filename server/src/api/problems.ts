@@ -30,6 +30,7 @@ export const statusOfCode: Record<ErrorCode, number> = {
   unauthenticated: 401,
   unavailable: 503,
   unsupported_media_type: 415,
+  use_dpop_nonce: 401,
 }
 
 /**
@@ -94,7 +95,7 @@ function sendProblem(reply: FastifyReply, error: AppError, instance?: string): F
   if (error.retryAfterSeconds !== undefined)
     reply.header('retry-after', Math.max(1, Math.ceil(error.retryAfterSeconds)))
   // RFC 9449 section 7.1: how to authenticate, and that the token (if there was one) was no good.
-  if (problem.status === 401) reply.header('www-authenticate', challengeFor(reply.request))
+  if (problem.status === 401) reply.header('www-authenticate', challengeFor(reply.request, problem.code))
   return reply
     .code(problem.status)
     .type(PROBLEM_TYPE)
@@ -102,8 +103,10 @@ function sendProblem(reply: FastifyReply, error: AppError, instance?: string): F
     .send(JSON.stringify(problem))
 }
 
-function challengeFor(request: FastifyRequest): string {
+function challengeFor(request: FastifyRequest, code: string): string {
   const algorithms = `algs="${dpopAlgorithms}"`
+  // RFC 9449 section 9: the same request, with a proof that has the nonce.
+  if (code === 'use_dpop_nonce') return `DPoP error="use_dpop_nonce", ${algorithms}`
   return request.headers.authorization ? `DPoP error="invalid_token", ${algorithms}` : `DPoP ${algorithms}`
 }
 

@@ -11,6 +11,8 @@ import { addOperatorCommands } from './operators.ts'
 import { addOutboxCommands } from './outbox.ts'
 import { addPasskeyCommands } from './passkeys.ts'
 import { addPeopleCommands } from './people.ts'
+import { addRecoveryCommands } from './recovery.ts'
+import { addSessionCommands } from './sessions.ts'
 import { addSimulateCommand } from './simulate.ts'
 import { addStartCommand } from './start.ts'
 import { addAccessRequestCommand } from './support-access.ts'
@@ -57,6 +59,8 @@ function buildProgram(context: CliContext): Command {
     .showHelpAfterError('(add --help to see how it is used)')
   addStartCommand(program, context)
   addPeopleCommands(program, context)
+  addRecoveryCommands(program, context)
+  addSessionCommands(program, context)
   addPasskeyCommands(program, context)
   addHomeCommands(program, context)
   addExportCommand(program, context)

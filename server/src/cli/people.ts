@@ -28,6 +28,10 @@ export function addPeopleCommands(program: Command, context: CliContext): void {
         terminal,
         'If the address was not in use, the account is there now. Sign in with: npx hearthlock sign-in --email <address>',
       )
+      print(
+        terminal,
+        'A code was mailed to it. Once signed in, confirm it: npx hearthlock email verify <code>',
+      )
     })
 
   program
@@ -57,16 +61,28 @@ export function addPeopleCommands(program: Command, context: CliContext): void {
     .option('--operator', "the operator's session")
     .action(async ({ operator }: { operator?: true }) => {
       const me = await context.as(operator ? 'operator' : 'customer').request<Me>('GET', '/v1/me')
-      print(
-        terminal,
-        `${me.name} <${me.email}>, ${me.kind}${me.roles?.length ? ` (${me.roles.join(', ')})` : ''}`,
-      )
+      const roles = me.roles.length > 0 ? ` (${me.roles.join(', ')})` : ''
+      const open =
+        me.emailVerified || operator ? '' : '; address not confirmed: npx hearthlock email send-code'
+      print(terminal, `${me.name} <${me.email}>, ${me.kind}${roles}${open}`)
+      for (const { kind, at } of me.notices) {
+        print(terminal, `  ${at.slice(0, 16).replace('T', ' ')}  ${noticeTexts[kind] ?? kind}`)
+      }
     })
 }
 
 interface Me {
   name: string
   email: string
+  emailVerified: boolean
   kind: string
-  roles?: string[]
+  roles: string[]
+  notices: { kind: string; at: string }[]
+}
+
+const noticeTexts: Record<string, string> = {
+  recovered: 'The account was recovered by mail. Was it you? npx hearthlock recovery confirm (or deny)',
+  recovery_denied: 'A session of yours undid that recovery.',
+  session_ended_by_reuse: 'A session was ended because its tokens were used in two places.',
+  address_changed: 'The e-mail address was changed.',
 }

@@ -35,7 +35,16 @@ export function addWatchCommands(program: Command, context: CliContext): void {
           )
         },
         context.signal,
-        { onReady: () => void (json || print(terminal, `Watching ${name}. Ctrl-C ends it.`)) },
+        {
+          onReady: () => void (json || print(terminal, `Watching ${name}. Ctrl-C ends it.`)),
+          onSecurity: (notice) =>
+            print(
+              terminal,
+              json
+                ? JSON.stringify({ kind: 'security', notice })
+                : 'There is news about your account: npx hearthlock whoami',
+            ),
+        },
       )
     })
 

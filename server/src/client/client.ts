@@ -66,7 +66,7 @@ export function createClient({ baseUrl: given, store, clock = systemClock }: Cli
     })
   }
 
-  /** Sends with the token and a proof for this very request; renews a refused token once. */
+  /** Sends with the token and a proof for this very request; renews a refused token once, and a refused nonce. */
   async function authorized(
     method: string,
     path: string,
@@ -74,7 +74,9 @@ export function createClient({ baseUrl: given, store, clock = systemClock }: Cli
   ): Promise<Response> {
     const url = targetOf(baseUrl, path)
     const body = bodyOf(options)
-    for (let attempt = 1; ; attempt += 1) {
+    let renewed = false
+    let askedForNonce = false
+    for (;;) {
       const { session: used, key } = await session.current()
       const { accessToken } = used
       const response = await send(url, {
@@ -84,13 +86,24 @@ export function createClient({ baseUrl: given, store, clock = systemClock }: Cli
           ...options.headers,
           ...body.headers,
           authorization: `DPoP ${accessToken.reveal()}`,
-          dpop: await key.prove({ method, url, accessToken }),
+          dpop: await key.prove({ method, url, accessToken, nonce: session.nonce(used) }),
         },
         body: body.text,
         signal: options.signal,
         withoutTimeout: options.withoutTimeout,
       })
-      if (response.status !== 401 || attempt > 1) return response
+      const nonce = response.headers.get('dpop-nonce')
+      if (nonce) session.takeNonce(nonce)
+      if (response.status !== 401) return response
+      // RFC 9449 section 9: the same once more, with the server's nonce.
+      if (nonce && !askedForNonce && wantsNonce(response)) {
+        askedForNonce = true
+        await response.body?.cancel()
+        await session.keepNonce(used, nonce)
+        continue
+      }
+      if (renewed) return response
+      renewed = true
       await response.body?.cancel()
       await session.renew(used)
     }
@@ -168,6 +181,10 @@ function linkOf(answer: unknown): PasskeyLink {
 function bodyOf({ body }: RequestOptions): { text: string | undefined; headers: Record<string, string> } {
   if (body === undefined) return { text: undefined, headers: {} }
   return { text: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+}
+
+function wantsNonce(response: Response): boolean {
+  return /\berror="use_dpop_nonce"/.test(response.headers.get('www-authenticate') ?? '')
 }
 
 /** A path of this server and nothing else: the token must not follow an absolute URL elsewhere. */

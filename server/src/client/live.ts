@@ -16,6 +16,8 @@ export interface LiveUpdate {
 export interface LiveOptions {
   /** Watching has begun, anew after an interruption, or updates were left out: read the devices now. */
   onReady?: (() => void) | undefined
+  /** There is something to know about the account: `GET /v1/me` tells all of it. */
+  onSecurity?: ((notice: { noticeId: string; kind: string; at: string }) => void) | undefined
 }
 
 export interface Backoff {
@@ -34,7 +36,7 @@ export async function watchLive(
   connect: (signal: AbortSignal) => Promise<Response>,
   onUpdate: (update: LiveUpdate) => void,
   signal: AbortSignal,
-  { onReady = () => {} }: LiveOptions = {},
+  { onReady = () => {}, onSecurity = () => {} }: LiveOptions = {},
   backoff: Backoff = { firstMs: 500, lastMs: 30_000 },
 ): Promise<void> {
   let pauseMs = 0
@@ -43,10 +45,11 @@ export async function watchLive(
       // The pause is spread, so that all who lost one server do not come back at one moment.
       if (pauseMs > 0) await delay(pauseMs * (0.5 + Math.random() / 2), undefined, { signal })
       pauseMs = Math.min(Math.max(pauseMs * 2, backoff.firstMs), backoff.lastMs)
-      const why = await readOnce(connect, onUpdate, signal, () => {
+      const ready = () => {
         pauseMs = backoff.firstMs
         onReady()
-      })
+      }
+      const why = await readOnce(connect, { onUpdate, onSecurity, onReady: ready }, signal)
       if (why === 'access_ended')
         throw new ClientError({ code: 'not_found', status: 404, message: 'You can no longer see this home.' })
       if (why === 'signed_out') throw notSignedIn()
@@ -65,16 +68,18 @@ function passes(error: unknown): boolean {
 /** Resolves with the reason of the server's `end`, or undefined when the connection just broke. */
 async function readOnce(
   connect: (signal: AbortSignal) => Promise<Response>,
-  onUpdate: (update: LiveUpdate) => void,
+  on: { [name in keyof LiveOptions]-?: NonNullable<LiveOptions[name]> } & {
+    onUpdate: (update: LiveUpdate) => void
+  },
   signal: AbortSignal,
-  onReady: () => void,
 ): Promise<string | undefined> {
   const silent = new AbortController()
   const watchdog = setTimeout(() => silent.abort(), SILENCE_MS)
   let why: string | undefined
   const take = ({ event, data }: ServerEvent): void => {
-    if (event === 'update') onUpdate(JSON.parse(data))
-    if (event === 'ready' || event === 'resync') onReady()
+    if (event === 'update') on.onUpdate(JSON.parse(data))
+    if (event === 'security') on.onSecurity(JSON.parse(data))
+    if (event === 'ready' || event === 'resync') on.onReady()
     if (event === 'end') why = String(JSON.parse(data).why)
   }
   try {

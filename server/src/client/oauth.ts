@@ -13,6 +13,7 @@ export interface Tokens {
   accessToken: Secret
   accessExpiresAtMs: number
   refreshToken: Secret
+  nonce: string | undefined
 }
 
 /** OpenID Connect Discovery. Every endpoint must be at the server that was named: a password goes there. */
@@ -39,13 +40,15 @@ export async function requestTokens(o: {
   key: ProofKey
   clock: Clock
   parameters: Record<string, string>
+  nonce?: string | undefined
 }): Promise<Tokens> {
   let response = await post(o)
-  const nonce = response.headers.get('dpop-nonce')
+  let nonce = response.headers.get('dpop-nonce') ?? o.nonce
   // RFC 9449 section 8: the server wants its nonce in the proof; once is enough.
-  if (response.status === 400 && nonce) {
+  if (response.status === 400 && response.headers.has('dpop-nonce')) {
     await response.body?.cancel()
     response = await post({ ...o, nonce })
+    nonce = response.headers.get('dpop-nonce') ?? nonce
   }
   if (!response.ok) throw await errorOf(response)
   const body = (await response.json()) as Record<string, unknown>
@@ -58,6 +61,7 @@ export async function requestTokens(o: {
     accessToken: new Secret(access),
     refreshToken: new Secret(refresh),
     accessExpiresAtMs: o.clock.nowMs() + seconds * 1000,
+    nonce,
   }
 }
 
@@ -65,7 +69,7 @@ async function post(o: {
   endpoint: string
   key: ProofKey
   parameters: Record<string, string>
-  nonce?: string
+  nonce?: string | undefined
 }): Promise<Response> {
   const dpop = await o.key.prove({ method: 'POST', url: o.endpoint, nonce: o.nonce })
   return await send(o.endpoint, {

@@ -14,6 +14,8 @@ export interface StoredSession {
   accessToken: Secret
   accessExpiresAtMs: number
   refreshToken: Secret
+  /** The server's latest nonce for proofs (RFC 9449 section 8); no secret. */
+  nonce?: string | undefined
 }
 
 export interface SessionStore {
@@ -138,7 +140,8 @@ function serialise(session: StoredSession): string {
 function parse(text: string): StoredSession | undefined {
   try {
     const found = JSON.parse(text)
-    const { format, baseUrl, clientId, privateJwk, accessToken, accessExpiresAtMs, refreshToken } = found
+    const { format, baseUrl, clientId, privateJwk, accessToken, accessExpiresAtMs, refreshToken, nonce } =
+      found
     const texts = [baseUrl, clientId, accessToken, refreshToken]
     if (format !== 1 || texts.some((value) => typeof value !== 'string')) return undefined
     if (typeof accessExpiresAtMs !== 'number' || typeof privateJwk?.d !== 'string') return undefined
@@ -149,6 +152,7 @@ function parse(text: string): StoredSession | undefined {
       accessToken: new Secret(accessToken),
       accessExpiresAtMs,
       refreshToken: new Secret(refreshToken),
+      ...(typeof nonce === 'string' ? { nonce } : {}),
     }
   } catch {
     return undefined

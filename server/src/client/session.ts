@@ -10,6 +10,11 @@ export interface Session {
   current(): Promise<{ session: StoredSession; key: ProofKey }>
   /** After the server refused `refused`: other tokens than that. @throws ClientError unauthenticated */
   renew(refused: StoredSession): Promise<void>
+  /** The server's latest nonce for proofs, as far as it is known. */
+  nonce(session: StoredSession): string | undefined
+  takeNonce(nonce: string): void
+  /** Also for the next process that uses this session, which would be sent back for one. */
+  keepNonce(session: StoredSession, nonce: string): Promise<void>
   replace(session: StoredSession): Promise<void>
   forget(): Promise<void>
 }
@@ -19,6 +24,7 @@ const EARLY_MS = 15_000
 
 export function createSession(o: { baseUrl: string; store: SessionStore; clock: Clock }): Session {
   let renewing: Promise<void> | undefined
+  let latestNonce: string | undefined
   let opened: { id: string; key: Promise<ProofKey> } | undefined
 
   async function load(): Promise<StoredSession> {
@@ -45,7 +51,9 @@ export function createSession(o: { baseUrl: string; store: SessionStore; clock: 
       }
       try {
         const key = await keyOf(stored)
-        const tokens = await requestTokens({ endpoint: token, key, clock: o.clock, parameters })
+        const nonce = latestNonce ?? stored.nonce
+        const tokens = await requestTokens({ endpoint: token, key, clock: o.clock, parameters, nonce })
+        latestNonce = tokens.nonce
         await o.store.save({ ...stored, ...tokens })
       } catch (error) {
         if (!isClientError(error, 'invalid_grant')) throw error
@@ -70,6 +78,16 @@ export function createSession(o: { baseUrl: string; store: SessionStore; clock: 
       return { session, key: await keyOf(session) }
     },
     renew,
+    nonce: (session) => latestNonce ?? session.nonce,
+    takeNonce(nonce) {
+      latestNonce = nonce
+    },
+    keepNonce: ({ accessToken }, nonce) =>
+      o.store.exclusively(async () => {
+        const stored = await o.store.load()
+        if (stored?.accessToken.reveal() !== accessToken.reveal()) return
+        await o.store.save({ ...stored, nonce })
+      }),
     replace: (session) => o.store.exclusively(() => o.store.save(session)),
     forget: () => o.store.exclusively(() => o.store.clear()),
   }

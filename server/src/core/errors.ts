@@ -28,6 +28,7 @@ export const errorCatalogue = {
   too_large: 'The request is larger than allowed.',
   unauthenticated: 'Sign in first.',
   unsupported_media_type: 'The body must be JSON, sent as application/json.',
+  use_dpop_nonce: 'The proof must carry the nonce that comes with this answer.',
   unavailable: 'The service is busy or starting. Try again shortly.',
 } as const
 

@@ -3,6 +3,7 @@ import { calculateJwkThumbprint, type JWK } from 'jose'
 import { type AccountId, AppError, type Clock } from '../core/index.ts'
 import type { Account } from './accounts.ts'
 import { clientOf } from './clients.ts'
+import type { DpopNonces } from './dpop-nonces.ts'
 import type { Principal, ResourceRequest, SignInMethod } from './face.ts'
 import type { ReplayCache } from './replay-cache.ts'
 
@@ -22,6 +23,7 @@ export interface AuthenticateOptions {
   issuer: () => string
   clock: Clock
   replays: ReplayCache
+  nonces: Pick<DpopNonces, 'accepts'>
   /** `undefined` when there is no such token, or it has expired or been revoked. */
   findToken(token: string): Promise<BoundToken | undefined>
   /** The grant, while the sign-in lasts: its public handle and to whom it was given. */
@@ -46,7 +48,7 @@ export const dpopAlgorithms = 'ES256 EdDSA Ed25519'
  * Is this request made by the holder of the key that the access token is bound to? One list, top to bottom.
  * "4.3 (n)" is the n-th check of RFC 9449 section 4.3. What needs no look-up comes first; the proof is remembered
  * last, so that only whoever holds a living token can make that memory grow.
- * @throws AppError unauthenticated, alike for every reason (the reason is in `detail`, for the log)
+ * @throws AppError unauthenticated, alike for every reason (the reason is in `detail`, for the log); use_dpop_nonce
  */
 export function createAuthenticate(o: AuthenticateOptions): (request: ResourceRequest) => Promise<Principal> {
   return async (request) => {
@@ -64,7 +66,8 @@ export function createAuthenticate(o: AuthenticateOptions): (request: ResourceRe
     refuseUnless(!privateMembers.some((member) => member in (header.jwk as object)), '4.3 (7): private key')
     refuseUnless(claims.htm === request.method, '4.3 (8): htm')
     refuseUnless(sameUri(claims.htu, request.url, o.issuer()), '4.3 (9): htu')
-    // 4.3 (10) is about nonces, of which we give none.
+    // Before anything that costs: whoever has no nonce of this process is to come again with one.
+    if (!o.nonces.accepts(claims.nonce)) throw new AppError('use_dpop_nonce') // 4.3 (10), section 9
     refuseUnless(isRecent(claims.iat, o.clock.nowMs()), '4.3 (11): iat')
     refuseUnless(claims.ath === sha256(token), '4.3 (12a): ath')
     refuseUnless(verifies(jwt, header.jwk, algorithm.hash), '4.3 (6): signature')

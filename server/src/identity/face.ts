@@ -95,8 +95,13 @@ export interface Identity extends AccountCare {
    * the socket (behind a trusted proxy).
    */
   handleOAuth(req: IncomingMessage, res: ServerResponse, from?: { remoteAddress: string | undefined }): void
-  /** @throws AppError unauthenticated, whatever was wrong; unavailable */
+  /**
+   * @throws AppError unauthenticated, whatever was wrong; use_dpop_nonce when the proof has no nonce of this process;
+   * unavailable
+   */
   authenticate(request: ResourceRequest): Promise<Principal>
+  /** What the next proof should carry (RFC 9449 section 8.2). A new one each minute; each is good for three. */
+  dpopNonce(): string
   /** Ends the sign-in that makes the request: its access and refresh tokens stop at once. */
   endSession(principal: Pick<Principal, 'sessionId'>): Promise<void>
   stats(): Record<string, number>

@@ -6,6 +6,7 @@ import { createAccounts } from './accounts.ts'
 import { createArtifacts, grantHandle } from './artifacts.ts'
 import { createAuthenticate } from './authenticate.ts'
 import { createCallers } from './callers.ts'
+import { createDpopNonces } from './dpop-nonces.ts'
 import { createEmailAddress } from './email-address.ts'
 import { createEnrolment } from './enrolment.ts'
 import type { Identity, IdentityLimits, IdentityOptions } from './face.ts'
@@ -79,6 +80,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   const callers = createCallers()
   const passwords = createPasswords({ keys, ...limits, cost: options.passwordCost })
   const rateLimits = createRateLimits({ keys, clock, limits })
+  const nonces = createDpopNonces({ clock })
   const replays = createReplayCache({ clock, maxEntries: limits.proofsRemembered })
   const passkeys = createPasskeys({ database, keys, clock })
   const challenges = createOneUse<Challenge>({ database, keys, clock, kind: 'challenge' })
@@ -129,6 +131,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       signingKey,
       sessions,
       callers,
+      nonceSecret: nonces.secret,
       onReuse,
       log,
     })
@@ -178,6 +181,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     issuer,
     clock,
     replays,
+    nonces,
     findAccount: (accountId) => accounts.find(accountId),
     async findToken(token) {
       const found = await running().provider.AccessToken.find(token)
@@ -253,6 +257,7 @@ export function createIdentity(options: IdentityOptions): Identity {
         throw error
       }
     },
+    dpopNonce: nonces.latest,
     endSession: ({ sessionId }) => artifacts.endGrant(sessionId),
     stats: () => ({
       identity_passwords_hashed: passwords.stats().hashed,

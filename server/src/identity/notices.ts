@@ -10,6 +10,8 @@ const SHOWN = 20
 export interface Notices {
   add(tx: Tx, accountId: AccountId, kind: NoticeKind): Promise<void>
   newest(accountId: AccountId): Promise<Notice[]>
+  /** What somebody has answered need not be shown any longer. */
+  removeKind(tx: Tx, accountId: AccountId, kind: NoticeKind): Promise<void>
   dismiss(accountId: AccountId, noticeId: string): Promise<void>
   sweep(): Promise<void>
 }
@@ -21,6 +23,22 @@ export function createNotices(o: { database: Database; keys: Keys; clock: Clock 
   const tables = o.database.queries.withTables<IdentityTables>()
   const sealing = o.keys.purpose('identity.notice')
   const where = (noticeId: string, accountId: AccountId) => place('identity.notice', noticeId, accountId)
+
+  async function newest(accountId: AccountId, tx?: Tx): Promise<Notice[]> {
+    const rows = await (tx?.withTables<IdentityTables>() ?? tables)
+      .selectFrom('identity.notice')
+      .select(['notice_id', 'sealed'])
+      .where('account_id', '=', accountId)
+      .orderBy('hour', 'desc')
+      .limit(SHOWN)
+      .execute()
+    return rows
+      .map(({ notice_id: noticeId, sealed }) => {
+        const text = sealing.unseal(where(noticeId, accountId), sealed).toString()
+        return { noticeId, ...(JSON.parse(text) as Pick<Notice, 'kind' | 'atMs'>) }
+      })
+      .sort((a, b) => b.atMs - a.atMs)
+  }
 
   return {
     async add(tx, accountId, kind) {
@@ -39,20 +57,17 @@ export function createNotices(o: { database: Database; keys: Keys; clock: Clock 
         .execute()
     },
 
-    async newest(accountId) {
-      const rows = await tables
-        .selectFrom('identity.notice')
-        .select(['notice_id', 'sealed'])
-        .where('account_id', '=', accountId)
-        .orderBy('hour', 'desc')
-        .limit(SHOWN)
-        .execute()
-      return rows
-        .map(({ notice_id: noticeId, sealed }) => {
-          const text = sealing.unseal(where(noticeId, accountId), sealed).toString()
-          return { noticeId, ...(JSON.parse(text) as Pick<Notice, 'kind' | 'atMs'>) }
-        })
-        .sort((a, b) => b.atMs - a.atMs)
+    newest: (accountId) => newest(accountId),
+
+    async removeKind(tx, accountId, kind) {
+      const answered = (await newest(accountId, tx)).filter((notice) => notice.kind === kind)
+      for (const { noticeId } of answered) {
+        await tx
+          .withTables<IdentityTables>()
+          .deleteFrom('identity.notice')
+          .where('notice_id', '=', noticeId)
+          .execute()
+      }
     },
 
     async dismiss(accountId, noticeId) {

@@ -33,6 +33,8 @@ export function createProvider(o: {
   signingKey: JWK
   sessions: Sessions
   callers: Callers
+  /** 32 bytes of this process (dpop-nonces.ts). */
+  nonceSecret: Buffer
   /** A refresh token or a code was used again, and the sign-in was ended for it. */
   onReuse: (accountId: AccountId) => Promise<void>
   log: Log
@@ -62,7 +64,7 @@ export function createProvider(o: {
     claims: { openid: ['sub'] },
     pkce: { required: () => true },
     features: {
-      dPoP: { enabled: true },
+      dPoP: { enabled: true, nonceSecret: o.nonceSecret, requireNonce: () => true },
       // A token is revoked by whoever holds it, through the client that it was given to (RFC 7009 section 2.1).
       revocation: {
         enabled: true,

@@ -135,6 +135,7 @@ export function createRecovery(
       await o.database.transaction(async (tx) => {
         if (!(await o.recoveries.end(tx, accountId))) throw new AppError('not_found')
         await o.holds.end(tx, accountId)
+        await o.notices.removeKind(tx, accountId, 'recovered')
       })
     },
 
@@ -148,6 +149,7 @@ export function createRecovery(
         await o.sessions.end(tx, accountId, ({ beganAtMs }) => beganAtMs >= recovery.atMs)
         await o.others.removeSince(tx, accountId, recovery.atMs)
         await o.codes.endAll(tx, accountId)
+        await o.notices.removeKind(tx, accountId, 'recovered')
         await o.notices.add(tx, accountId, 'recovery_denied')
         await o.sendLetter(tx, { to: accountId, letter: { kind: 'recovery_denied' } })
       })

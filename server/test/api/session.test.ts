@@ -83,6 +83,7 @@ describe('sessions over HTTP', () => {
       method: 'GET',
       url: `${rooms.url}/v1/me`,
       accessToken: session.accessToken,
+      nonce: rooms.identity.dpopNonce(),
     })
     expect((await me({ authorization: `DPoP ${token}` })).status).toBe(401)
     expect((await me({ authorization: `Bearer ${token}` })).status).toBe(401)
@@ -95,12 +96,18 @@ describe('sessions over HTTP', () => {
     const { accessToken } = session
     const authorization = `DPoP ${accessToken.reveal()}`
     const url = `${rooms.url}/v1/me`
-    const good = await key.prove({ method: 'GET', url, accessToken })
+    const good = await key.prove({ method: 'GET', url, accessToken, nonce: rooms.identity.dpopNonce() })
     expect((await me({ authorization, dpop: good })).status).toBe(200)
     expect((await me({ authorization, dpop: good })).status).toBe(401)
-    const elsewhere = await key.prove({ method: 'GET', url: `${rooms.url}/v1/households`, accessToken })
+    const nonce = rooms.identity.dpopNonce()
+    const elsewhere = await key.prove({
+      method: 'GET',
+      url: `${rooms.url}/v1/households`,
+      accessToken,
+      nonce,
+    })
     expect((await me({ authorization, dpop: elsewhere })).status).toBe(401)
-    const otherHost = await key.prove({ method: 'GET', url: 'http://evil.example/v1/me', accessToken })
+    const otherHost = await key.prove({ method: 'GET', url: 'http://evil.example/v1/me', accessToken, nonce })
     expect((await me({ authorization, dpop: otherHost })).status).toBe(401)
   })
 
@@ -108,7 +115,8 @@ describe('sessions over HTTP', () => {
     const { session } = await signedIn()
     const key = await openProofKey(session.privateJwk, systemClock)
     const { accessToken } = session
-    const dpop = await key.prove({ method: 'GET', url: 'http://evil.example/v1/me', accessToken })
+    const nonce = rooms.identity.dpopNonce()
+    const dpop = await key.prove({ method: 'GET', url: 'http://evil.example/v1/me', accessToken, nonce })
     const { port } = new URL(rooms.url)
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const headers = {
@@ -125,6 +133,45 @@ describe('sessions over HTTP', () => {
         .end()
     })
     expect(status).toBe(401)
+  })
+
+  it('a proof without the nonce of this process is asked to come again with it', async () => {
+    const { session } = await signedIn()
+    const key = await openProofKey(session.privateJwk, systemClock)
+    const { accessToken } = session
+    const url = `${rooms.url}/v1/me`
+    const authorization = `DPoP ${accessToken.reveal()}`
+    const refused = await me({ authorization, dpop: await key.prove({ method: 'GET', url, accessToken }) })
+    expect(refused.status).toBe(401)
+    expect(refused.headers.get('www-authenticate')).toMatch(/^DPoP error="use_dpop_nonce"/)
+    expect(refused.headers.get('cache-control')).toBe('no-store')
+    expect(await refused.json()).toMatchObject({ code: 'use_dpop_nonce' })
+    const nonce = refused.headers.get('dpop-nonce') as string
+    const answer = await me({
+      authorization,
+      dpop: await key.prove({ method: 'GET', url, accessToken, nonce }),
+    })
+    expect(answer.status).toBe(200)
+    expect(answer.headers.get('dpop-nonce')).toBeTruthy()
+  })
+
+  it('the client learns the nonce once, keeps it for the next process, and asks no second time', async () => {
+    const { store, session } = await signedIn()
+    await store.save({ ...session, nonce: 'of-another-process' })
+    const seen: number[] = []
+    const plainFetch = globalThis.fetch
+    globalThis.fetch = async (...request) => {
+      const response = await plainFetch(...request)
+      seen.push(response.status)
+      return response
+    }
+    try {
+      await client(store).request('GET', '/v1/me')
+      await client(store).request('GET', '/v1/me')
+    } finally {
+      globalThis.fetch = plainFetch
+    }
+    expect(seen).toEqual([401, 200, 200])
   })
 
   it('an expired access token is renewed once, however many requests wait for it', async () => {

@@ -12,6 +12,7 @@ import { dpopProof, newProofKey, type ProofKey, type ProofOptions } from './supp
 const issuer = 'https://home.example'
 const accountId = newId<AccountId>()
 const token = 'an-access-token'
+const NONCE = 'a-nonce'
 let key: ProofKey
 let nowMs: number
 let tokens: Map<string, BoundToken>
@@ -37,6 +38,7 @@ beforeEach(async () => {
     issuer: () => issuer,
     clock,
     replays: createReplayCache({ clock, maxEntries: 10 }),
+    nonces: { accepts: (nonce) => nonce === NONCE },
     findToken: async (value) => {
       lookUps++
       return tokens.get(value)
@@ -62,7 +64,13 @@ async function request(
   changes: Partial<ProofOptions> = {},
   parts: Partial<ResourceRequest> = {},
 ): Promise<ResourceRequest> {
-  const dpop = await dpopProof(key, { method: 'GET', url: `${issuer}/v1/me`, token, ...changes })
+  const dpop = await dpopProof(key, {
+    method: 'GET',
+    url: `${issuer}/v1/me`,
+    token,
+    ...changes,
+    claims: { nonce: NONCE, ...changes.claims },
+  })
   return { method: 'GET', url: '/v1/me', authorization: `DPoP ${token}`, dpop, ...parts }
 }
 
@@ -96,7 +104,13 @@ describe('a request with token and proof', () => {
     const { privateKey, publicKey } = await generateKeyPair(alg)
     const other = { privateKey, jwk: await exportJWK(publicKey) }
     tokens.set(token, await boundTo(other))
-    const dpop = await dpopProof(other, { method: 'GET', url: `${issuer}/v1/me`, token, header: { alg } })
+    const dpop = await dpopProof(other, {
+      method: 'GET',
+      url: `${issuer}/v1/me`,
+      token,
+      header: { alg },
+      claims: { nonce: NONCE },
+    })
     await expect(authenticate(await request({}, { dpop }))).resolves.toBeTruthy()
   })
 
@@ -152,7 +166,13 @@ describe('a request is refused', () => {
   it.each(['ES384', 'RS256', 'PS256'])('with a proof signed with %s (4.3 (5))', async (alg) => {
     const other = await newProofKey(alg)
     tokens.set(token, await boundTo(other))
-    const dpop = await dpopProof(other, { method: 'GET', url: `${issuer}/v1/me`, token, header: { alg } })
+    const dpop = await dpopProof(other, {
+      method: 'GET',
+      url: `${issuer}/v1/me`,
+      token,
+      header: { alg },
+      claims: { nonce: NONCE },
+    })
     await expectRefused(request({}, { dpop }), /4\.3 \(5\)/)
   })
 

@@ -2,7 +2,7 @@ import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createArtifacts } from '../../src/identity/artifacts.ts'
 import { ada, type Setup, setUp } from './support/setup.ts'
-import { dpopProof, newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
+import { newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
 
 let s: Setup
 const email = ada.email.reveal()
@@ -65,7 +65,7 @@ describe('what identity stores', () => {
     const first = (await (await agent.exchange(used)).json()) as Tokens
     const second = (await (await agent.refresh(first.refresh_token)).json()) as Tokens
     const { accountId, sessionId } = await s.identity.authenticate(await agent.request(second.access_token))
-    const seen = await dpopProof(agent.key, { method: 'POST', url: `${s.url}/oauth/token` })
+    const seen = await agent.proof()
     await agent.refresh(second.refresh_token, seen)
 
     const cookies = [...agent.cookies.values(), ...pending.cookies.values()]

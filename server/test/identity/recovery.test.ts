@@ -251,6 +251,7 @@ describe('after a recovery', () => {
     await expect(session()).rejects.toThrow()
     await expect(complete(outstanding)).rejects.toMatchObject(refused)
     expect(await s.lastLetter()).toMatchObject({ kind: 'recovery_denied' })
+    expect(await s.identity.notices(before.principal.accountId)).toMatchObject([{ kind: 'recovery_denied' }])
     await expect(s.identity.denyRecovery(before.principal)).rejects.toMatchObject({ code: 'not_found' })
     await complete(await mailedCode())
     await expect(session(newPassword)).resolves.toBeTruthy()

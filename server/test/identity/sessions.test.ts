@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { neighbourhood, Personal } from '../../src/core/index.ts'
 import { ada, type Setup, setUp } from './support/setup.ts'
-import { dpopProof, newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
+import { newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
 
 let s: Setup
 beforeEach(async () => {
@@ -144,7 +144,7 @@ describe('a refresh token that is used again', () => {
     const next = (await (await agent.refresh(tokens.refresh_token)).json()) as Tokens
     const foreign = await newProofKey()
     for (const token of [tokens.refresh_token, next.refresh_token]) {
-      const proof = await dpopProof(foreign, { method: 'POST', url: `${s.url}/oauth/token` })
+      const proof = await agent.proof(foreign)
       expect((await agent.refresh(token, proof)).status).toBe(400)
     }
     await expect(use()).resolves.toBeTruthy()

@@ -216,8 +216,7 @@ describe('the provider refuses', () => {
     const agent = new UserAgent(s.url)
     const { refresh_token } = await agent.signIn(email, password)
     expect(await problem(await agent.refresh(refresh_token, null))).toEqual([400, 'invalid_grant'])
-    const url = `${s.url}/oauth/token`
-    const foreign = await dpopProof(await newProofKey(), { method: 'POST', url })
+    const foreign = await agent.proof(await newProofKey())
     expect(await problem(await agent.refresh(refresh_token, foreign))).toEqual([400, 'invalid_grant'])
     expect((await agent.refresh(refresh_token)).status).toBe(200)
   })
@@ -225,10 +224,50 @@ describe('the provider refuses', () => {
   it('a proof used twice at the token endpoint, one after the other or at once', async () => {
     const agent = new UserAgent(s.url)
     const { refresh_token } = await agent.signIn(email, password)
-    const proof = await dpopProof(agent.key, { method: 'POST', url: `${s.url}/oauth/token` })
+    const proof = await agent.proof()
     const next = (await (await agent.refresh(refresh_token, proof)).json()) as Tokens
     expect(await problem(await agent.refresh(next.refresh_token, proof))).toEqual([400, 'invalid_grant'])
     expect((await agent.refresh(next.refresh_token)).status).toBe(200)
+  })
+})
+
+describe('a nonce of this process (RFC 9449 section 8)', () => {
+  it('is asked for at the token endpoint, and serves for the first request, too', async () => {
+    const agent = new UserAgent(s.url)
+    const { access_token, refresh_token } = await agent.signIn(email, password)
+    const nonce = agent.nonce
+    expect(nonce).toBeTruthy()
+    const url = `${s.url}/oauth/token`
+    for (const claims of [{}, { nonce: 'made-up' }]) {
+      const without = await dpopProof(agent.key, { method: 'POST', url, claims })
+      const refused = await agent.refresh(refresh_token, without)
+      expect(refused.headers.get('dpop-nonce')).toBeTruthy()
+      expect(await problem(refused)).toEqual([400, 'use_dpop_nonce'])
+    }
+    const target = `${s.url}/v1/me`
+    const dpop = await dpopProof(agent.key, {
+      method: 'GET',
+      url: target,
+      token: access_token,
+      claims: { nonce },
+    })
+    const request = { method: 'GET', url: '/v1/me', authorization: `DPoP ${access_token}`, dpop }
+    await expect(s.identity.authenticate(request)).resolves.toBeTruthy()
+  })
+
+  it('of another process, or of this one before a restart, is refused', async () => {
+    const other = await setUp()
+    try {
+      const agent = new UserAgent(s.url)
+      const { access_token } = await agent.signIn(email, password)
+      const nonce = other.identity.dpopNonce()
+      const url = `${s.url}/v1/me`
+      const dpop = await dpopProof(agent.key, { method: 'GET', url, token: access_token, claims: { nonce } })
+      const request = { method: 'GET', url: '/v1/me', authorization: `DPoP ${access_token}`, dpop }
+      await expect(s.identity.authenticate(request)).rejects.toMatchObject({ code: 'use_dpop_nonce' })
+    } finally {
+      await other.close()
+    }
   })
 })
 

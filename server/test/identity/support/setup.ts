@@ -93,6 +93,10 @@ export async function setUp(options: Options = {}): Promise<Setup> {
   })
   await identity.start()
   const server = createServer((req, res) => {
+    if (req.url === '/nonce') {
+      res.end(identity.dpopNonce())
+      return
+    }
     const from = req.headers['x-test-from']
     identity.handleOAuth(req, res, typeof from === 'string' ? { remoteAddress: from } : undefined)
   })

@@ -49,6 +49,8 @@ export class UserAgent {
   readonly cookies = new Map<string, string>()
   readonly verifier = randomBytes(32).toString('base64url')
   key!: ProofKey
+  /** The server's latest nonce for proofs. */
+  nonce: string | undefined
 
   /** Sent in a header of its own, which the test's server believes. */
   readonly remoteAddress: string | undefined
@@ -67,6 +69,7 @@ export class UserAgent {
     const from = this.remoteAddress && { 'x-test-from': this.remoteAddress }
     const headers = { ...(cookie && { cookie }), ...from, ...init.headers }
     const response = await fetch(new URL(target, this.issuer), { redirect: 'manual', ...init, headers })
+    this.nonce = response.headers.get('dpop-nonce') ?? this.nonce
     for (const line of response.headers.getSetCookie()) {
       const [pair = ''] = line.split(';')
       const at = pair.indexOf('=')
@@ -120,14 +123,23 @@ export class UserAgent {
     return (await this.resume(redirectTo)).get('code') as string
   }
 
+  /** A proof for the token endpoint, with the nonce that came last. */
+  proof(key = this.key): Promise<string> {
+    const claims = { nonce: this.nonce }
+    return dpopProof(key, { method: 'POST', url: `${this.issuer}/oauth/token`, claims })
+  }
+
   async token(fields: Record<string, string>, proof?: string | null): Promise<Response> {
-    const url = `${this.issuer}/oauth/token`
-    const dpop = proof === undefined ? await dpopProof(this.key, { method: 'POST', url }) : proof
-    return this.fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', ...(dpop && { dpop }) },
-      body: new URLSearchParams({ client_id: this.clientId, ...fields }).toString(),
-    })
+    const send = (dpop: string | null) =>
+      this.fetch('/oauth/token', {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', ...(dpop && { dpop }) },
+        body: new URLSearchParams({ client_id: this.clientId, ...fields }).toString(),
+      })
+    if (proof !== undefined) return send(proof)
+    const response = await send(await this.proof())
+    const { error } = (await response.clone().json()) as { error?: string }
+    return error === 'use_dpop_nonce' ? send(await this.proof()) : response
   }
 
   exchange(code: string, proof?: string | null): Promise<Response> {
@@ -156,7 +168,9 @@ export class UserAgent {
   /** What `authenticate` takes, for a request by this client. */
   async request(accessToken: string, path = '/v1/me', method = 'GET') {
     const url = `${this.issuer}${path}`
-    const dpop = await dpopProof(this.key, { method, url, token: accessToken })
+    // The test's server hands it out; others learn it from an answer.
+    const claims = { nonce: await (await fetch(`${this.issuer}/nonce`)).text() }
+    const dpop = await dpopProof(this.key, { method, url, token: accessToken, claims })
     return { method, url: path, authorization: `DPoP ${accessToken}`, dpop }
   }
 }

@@ -1,0 +1,73 @@
+import type { Command } from 'commander'
+import type { CliContext } from './context.ts'
+import { askSecret, print } from './terminal.ts'
+
+export function addRecoveryCommands(program: Command, context: CliContext): void {
+  const { terminal } = context
+  const customer = () => context.as('customer')
+
+  program
+    .command('recover')
+    .description('forgot the password: have a code mailed, then choose another password with it')
+    .requiredOption('--email <address>', 'your e-mail address')
+    .option('--code <code>', 'the code from the letter; the new password is asked for, or read from a pipe')
+    .option('--otp <code>', 'a code of your authenticator app, where the account has one')
+    .action(async ({ email, code, otp }: { email: string; code?: string; otp?: string }) => {
+      if (code === undefined) {
+        await customer().request('POST', '/v1/recovery', { body: { email }, signedIn: false })
+        print(terminal, 'If the address has an account, a code is on its way, good for 15 minutes. Then:')
+        print(terminal, '  npx hearthlock recover --email <address> --code <code>')
+        return
+      }
+      const newPassword = (await askSecret(terminal, 'New password: ')).reveal()
+      const body = { email, code, newPassword, ...(otp === undefined ? {} : { otp }) }
+      await customer().request('POST', '/v1/recovery/complete', { body, signedIn: false })
+      print(terminal, 'The new password holds. Sign in with: npx hearthlock sign-in --email <address>')
+      print(
+        terminal,
+        'Locks and cameras obey this account again in 24 hours, or when a session from before confirms it.',
+      )
+    })
+
+  const recovery = program
+    .command('recovery')
+    .description('judge the last recovery of your account, from a session that is older')
+  recovery
+    .command('confirm')
+    .description('it was me: locks and cameras obey again')
+    .action(async () => {
+      await customer().request('POST', '/v1/me/recovery/confirm')
+      print(terminal, 'Confirmed. Locks and cameras obey this account again.')
+    })
+  recovery
+    .command('deny')
+    .description('it was not me: ends all sessions since, and the new password')
+    .action(async () => {
+      await customer().request('POST', '/v1/me/recovery/deny')
+      print(terminal, 'All sessions since have ended, and the password works no more.')
+      print(terminal, 'Look at who can read your mail, then: npx hearthlock recover --email <address>')
+    })
+
+  const email = program.command('email').description('confirm your address, or change it')
+  email
+    .command('send-code')
+    .description('have a code mailed to your address')
+    .action(async () => {
+      await customer().request('POST', '/v1/me/email/verification')
+      print(terminal, 'A code is on its way, good for 15 minutes. Then: npx hearthlock email verify <code>')
+    })
+  email
+    .command('verify <code>')
+    .description('confirm your address, or the new one, with the code that was mailed to it')
+    .action(async (code: string) => {
+      await customer().request('POST', '/v1/me/email/verify', { body: { code } })
+      print(terminal, 'Confirmed.')
+    })
+  email
+    .command('change <address>')
+    .description('have a code mailed to another address, which becomes yours with it')
+    .action(async (address: string) => {
+      await customer().request('POST', '/v1/me/email', { body: { email: address } })
+      print(terminal, 'A code is on its way to the new address. Then: npx hearthlock email verify <code>')
+    })
+}
