@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Client, createClient, fileSessionStore, isClientError } from '../client/index.ts'
+import { type Client, createClient, fileSessionStore, isClientError, passkeyFile } from '../client/index.ts'
 import { AppError, Personal, Secret, silentLog } from '../core/index.ts'
 import type { RunningServer } from '../main/index.ts'
 import { type SimulatedDevice, type Simulator, startSimulator } from '../simulator/index.ts'
@@ -85,19 +85,17 @@ async function makeDemo(context: CliContext, server: RunningServer, customer: Cl
     clock: context.clock,
   })
   const email = 'operator@example.org'
-  const operatorPassword = randomBytes(18).toString('base64url')
-  await writeFile(join(demoDir, 'operator-password'), `${operatorPassword}\n`, { mode: 0o600 })
-  await operator.enrolOperator({
+  const link = await operator.enrolOperator({
     code: server.operatorEnrolment,
     email: new Personal(email),
     name: new Personal('Demo operator'),
-    password: new Secret(operatorPassword),
   })
-  await operator.signIn({
-    clientId: 'hearthlock-operator-cli',
-    email: new Personal(email),
-    password: new Secret(operatorPassword),
-  })
+  const passkey = await operator.makePasskey(link)
+  // HEARTHLOCK_SESSION_DIR=<this folder> npx hearthlock sign-in --operator
+  const passphrase = randomBytes(18).toString('base64url')
+  await writeFile(join(demoDir, 'operator-passphrase'), `${passphrase}\n`, { mode: 0o600 })
+  await passkeyFile(join(demoDir, 'operator-passkey.json')).save(passkey, new Secret(passphrase))
+  await operator.signIn({ clientId: 'hearthlock-operator-cli', passkey })
 
   const password = randomBytes(12).toString('base64url')
   const devices = await makeDevices(operator)

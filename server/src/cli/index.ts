@@ -6,6 +6,7 @@ import { type CliContext, createContext } from './context.ts'
 import { addControlCommands } from './control.ts'
 import { addDeviceTokenCommand } from './device-token.ts'
 import { addExportCommand } from './export.ts'
+import { addFactoryCommands } from './factory.ts'
 import { addHomeCommands } from './homes.ts'
 import { addOperatorCommands } from './operators.ts'
 import { addOutboxCommands } from './outbox.ts'
@@ -68,6 +69,7 @@ function buildProgram(context: CliContext): Command {
   addWatchCommands(program, context)
   addOperatorCommands(program, context)
   addAccessRequestCommand(program, context)
+  addFactoryCommands(program, context)
   addOutboxCommands(program, context)
   addDeviceTokenCommand(program, context)
   addSimulateCommand(program, context)

@@ -1,114 +1,120 @@
-import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { renderUnicodeCompact } from 'uqr'
+import { type Client, passkeyFile } from '../client/index.ts'
 import { AppError, Personal, Secret } from '../core/index.ts'
 import type { CliContext } from './context.ts'
-import { writeDeviceFiles } from './device-files.ts'
-import type { ProvisionedShape } from './shapes.ts'
+import { printLink } from './passkeys.ts'
 import { askSecret, print, table } from './terminal.ts'
-import { wholeNumber } from './whole-number.ts'
 
+interface OperatorShape {
+  accountId: string
+  email: string
+  name: string
+  roles: string[]
+}
+
+interface Enrolling {
+  code: string
+  email: string
+  name: string
+  softwarePasskey?: true
+}
+
+/** The maker's staff: how they come in, who they are, what each may do. */
 export function addOperatorCommands(program: Command, context: CliContext): void {
   const { terminal } = context
+  const client = () => context.as('operator')
 
   program
     .command('enrol')
-    .description("become the installation's first operator, with the code that the first start printed")
+    .description(
+      'become an operator, with the code that the first start printed or a security officer gave you',
+    )
     .requiredOption('--code <code>', 'the one-use code')
     .requiredOption('--email <address>', 'your e-mail address')
     .requiredOption('--name <name>', 'your name')
-    .action(async ({ code, email, name }: { code: string; email: string; name: string }) => {
-      const password = await askSecret(terminal, 'Password: ')
-      const person = {
+    .option('--software-passkey', 'keep the passkey in a file of this machine, behind a passphrase')
+    .action(async ({ code, email, name, softwarePasskey }: Enrolling) => {
+      const passphrase = softwarePasskey && (await askSecret(terminal, 'Passphrase for the passkey: '))
+      const link = await client().enrolOperator({
         code: new Secret(code),
         email: new Personal(email),
         name: new Personal(name),
-        password,
-      }
-      await context.as('operator').enrolOperator(person)
-      print(terminal, 'Enrolled. Sign in with: npx hearthlock sign-in --operator --email <address>')
-    })
-
-  const models = program.command('models').description('list the models; "models add" adds one (operators)')
-  models.action(async () => {
-    const { models } = await context.as('operator').request<{ models: ModelShape[] }>('GET', '/v1/models')
-    const rows = models.map((model) => [
-      model.name,
-      model.title,
-      model.vendor,
-      model.deviceType,
-      model.claimPolicy,
-    ])
-    table(terminal, {
-      header: ['NAME', 'TITLE', 'VENDOR', 'DEVICE TYPE', 'CLAIM POLICY'],
-      rows,
-      none: 'No models yet. Add one with: npx hearthlock models add server/models/hearth-bulb.json',
-    })
-  })
-  models
-    .command('add <file>')
-    .description('add a model from its JSON description')
-    .action(async (file: string) => {
-      const model = await context
-        .as('operator')
-        .request<ModelShape>('POST', '/v1/models', { body: await readJson(file) })
-      print(terminal, `Added ${model.name}.`)
-    })
-
-  program
-    .command('provision')
-    .description('make devices: identity, certificate and claim code (operators)')
-    .requiredOption('--model <name>', 'of which model; "hearthlock models" lists them')
-    .option('--count <count>', 'how many, 1 to 1000; their keys are made here', wholeNumber(1, 1_000))
-    .option('--request <file...>', 'signed requests (PKCS#10, PEM) that the factory brought, one device each')
-    .option('--with-password', 'also a password, for firmware that knows neither certificates nor tokens')
-    .requiredOption('--out <folder>', 'where to write what goes into each device')
-    .action(async (options: ProvisionOptions) => {
-      const operator = context.as('operator')
-      const requests =
-        options.request && (await Promise.all(options.request.map((file) => readFile(file, 'utf8'))))
-      if (requests === undefined && options.count === undefined) {
-        throw new AppError('invalid_request', { message: 'Say --count, or bring requests with --request.' })
-      }
-      const body = {
-        model: options.model,
-        ...(requests ? { requests } : { count: options.count }),
-        ...(options.withPassword ? { withPassword: true } : {}),
-      }
-      const { certificate } = await operator.request<{ certificate: string }>('GET', '/v1/device-authority')
-      const { devices } = await operator.request<{ devices: ProvisionedShape[] }>('POST', '/v1/devices', {
-        body,
       })
-      for (const device of devices) {
-        const folder = await writeDeviceFiles(options.out, device, certificate)
-        print(terminal, `${device.deviceId}  ${device.claimCode}  ${folder}`)
-        if (devices.length === 1) print(terminal, renderUnicodeCompact(device.qr))
+      if (passphrase) {
+        const file = passkeyFile(context.config.passkeyFile.operator)
+        await client().makePasskey(link, {
+          name: new Personal('File of the hearthlock command'),
+          keep: (passkey) => file.save(passkey, passphrase),
+        })
+        print(terminal, 'Enrolled. Sign in with: npx hearthlock sign-in --operator')
+        return
       }
-      print(terminal, 'The server keeps public keys and digests only: these files cannot be made again.')
+      printLink(terminal, link)
+      print(terminal, 'Then sign in with: npx hearthlock sign-in --operator')
+    })
+
+  const operators = program
+    .command('operators')
+    .description(
+      'list the operators; "operators invite", "roles" and "remove" change them (security officers)',
+    )
+  operators.action(async () => await list(context))
+  operators
+    .command('list')
+    .description('list the operators and their roles')
+    .action(async () => await list(context))
+  operators
+    .command('invite')
+    .description('get a code with which somebody becomes an operator')
+    .requiredOption('--roles <roles...>', 'engineer, analyst, support, security')
+    .action(async ({ roles }: { roles: string[] }) => {
+      const { code } = await client().request<{ code: string }>('POST', '/v1/operators/invitations', {
+        body: { roles },
+      })
+      print(terminal, 'Within a day, and once, whoever has this code becomes an operator:')
+      print(terminal, `  npx hearthlock enrol --code ${code} --email you@maker.example --name You`)
+    })
+  operators
+    .command('roles <operator> <roles...>')
+    .description('give an operator these roles, and no other')
+    .action(async (wanted: string, roles: string[]) => {
+      const { accountId } = await find(client(), wanted)
+      await client().request('PUT', `/v1/operators/${accountId}/roles`, { body: { roles } })
+      print(terminal, 'Changed; it counts from now on.')
+    })
+  operators
+    .command('remove <operator>')
+    .description('remove an operator, with all passkeys and sign-ins')
+    .action(async (wanted: string) => {
+      const { accountId } = await find(client(), wanted)
+      await client().request('DELETE', `/v1/operators/${accountId}`)
+      print(terminal, 'Removed.')
     })
 }
 
-interface ModelShape {
-  name: string
-  title: string
-  vendor: string
-  deviceType: string
-  claimPolicy: string
+async function operatorsOf(client: Client): Promise<OperatorShape[]> {
+  return (await client.request<{ operators: OperatorShape[] }>('GET', '/v1/operators')).operators
 }
 
-interface ProvisionOptions {
-  model: string
-  count?: number
-  request?: string[]
-  withPassword?: true
-  out: string
+/** By e-mail address or account id. */
+async function find(client: Client, wanted: string): Promise<OperatorShape> {
+  const all = await operatorsOf(client)
+  const found = all.find(({ accountId, email }) => accountId === wanted || email === wanted)
+  if (found) return found
+  throw new AppError('invalid_request', {
+    message: 'There is no such operator. List them with: npx hearthlock operators',
+  })
 }
 
-async function readJson(file: string): Promise<unknown> {
-  const text = await readFile(file, 'utf8')
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new AppError('invalid_request', { message: `${file} is not JSON.`, cause })
-  }
+async function list(context: CliContext): Promise<void> {
+  table(context.terminal, {
+    header: ['E-MAIL', 'NAME', 'ROLES', 'ID'],
+    rows: (await operatorsOf(context.as('operator'))).map(({ email, name, roles, accountId }) => [
+      email,
+      name,
+      roles.join(', '),
+      accountId,
+    ]),
+    none: 'No operators.',
+  })
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { Personal } from '../core/index.ts'
+import { passkeyFile } from '../client/index.ts'
+import { AppError, Personal } from '../core/index.ts'
 import type { CliContext } from './context.ts'
 import { printLink } from './passkeys.ts'
 import { askSecret, print } from './terminal.ts'
@@ -36,13 +37,14 @@ export function addPeopleCommands(program: Command, context: CliContext): void {
 
   program
     .command('sign-in')
-    .description('sign in; the password is asked for, or read from a pipe')
-    .requiredOption('--email <address>', 'your e-mail address')
+    .description(
+      'sign in; the password, or the passphrase of a passkey file, is asked for or read from a pipe',
+    )
+    .option('--email <address>', 'your e-mail address: sign in with the password')
     .option('--operator', "sign in as one of the maker's operators")
-    .action(async ({ email, operator }: { email: string; operator?: true }) => {
+    .action(async ({ email, operator }: { email?: string; operator?: true }) => {
       const kind = operator ? 'operator' : 'customer'
-      const password = await askSecret(terminal, 'Password: ')
-      await context.as(kind).signIn({ clientId: clients[kind], email: new Personal(email), password })
+      await context.as(kind).signIn({ clientId: clients[kind], ...(await proofOf(context, kind, email)) })
       print(terminal, 'Signed in. The session is bound to a key that stays in your session file.')
     })
 
@@ -69,6 +71,22 @@ export function addPeopleCommands(program: Command, context: CliContext): void {
         print(terminal, `  ${at.slice(0, 16).replace('T', ' ')}  ${noticeTexts[kind] ?? kind}`)
       }
     })
+}
+
+/** With an address the password; without one the passkey file of this machine. */
+async function proofOf(
+  { terminal, config }: CliContext,
+  kind: keyof typeof clients,
+  email: string | undefined,
+) {
+  if (email !== undefined) {
+    return { email: new Personal(email), password: await askSecret(terminal, 'Password: ') }
+  }
+  const file = passkeyFile(config.passkeyFile[kind])
+  if (await file.holds(new URL(config.url).hostname)) {
+    return { passkey: await file.open(await askSecret(terminal, 'Passphrase of the passkey: ')) }
+  }
+  throw new AppError('invalid_request', { message: 'Say --email.' })
 }
 
 interface Me {

@@ -33,9 +33,16 @@ export interface Client {
   signUp(person: { email: Personal; name: Personal; password: Secret }): Promise<void>
   /** Answers the link by which the passkey is made, and the account with it. */
   signUpWithPasskey(person: { email: Personal; name: Personal }): Promise<PasskeyLink>
-  /** Makes a passkey here, by a link; nothing but this program has its private key. */
-  makePasskey(link: PasskeyLink, name?: Personal): Promise<SoftwarePasskey>
-  enrolOperator(person: { code: Secret; email: Personal; name: Personal; password: Secret }): Promise<void>
+  /**
+   * Makes a passkey here, by a link; nothing but this program has its private key. `keep` comes before the server hears
+   * of it: an account whose one passkey was lost on the way would be lost, too.
+   */
+  makePasskey(
+    link: PasskeyLink,
+    o?: { name?: Personal; keep?: (passkey: SoftwarePasskey) => Promise<void> },
+  ): Promise<SoftwarePasskey>
+  /** Answers the link by which the operator's passkey is made, and the account with it. */
+  enrolOperator(person: { code: Secret; email: Personal; name: Personal }): Promise<PasskeyLink>
   signIn(request: SignInRequest): Promise<void>
   /** Forgets the session here in any case; throws when the server could not be told. */
   signOut(): Promise<void>
@@ -118,19 +125,20 @@ export function createClient({ baseUrl: given, store, clock = systemClock }: Cli
       const body = { email: email.reveal(), name: name.reveal() }
       return linkOf(await read(await publicly('POST', '/v1/sign-up', { body })))
     },
-    async makePasskey({ url }, name) {
+    async makePasskey({ url }, { name, keep } = {}) {
       const link = new URL(url.reveal())
       if (link.origin !== baseUrl) throw unexpected('a link elsewhere')
       const ticket = link.hash.slice(1)
       const options = await read(await publicly('POST', `${link.pathname}/options`, { body: { ticket } }))
       const made = createSoftwarePasskey(options as CeremonyOptions, baseUrl)
+      await keep?.(made.passkey)
       const body = { ticket, passkey: made.response, ...(name && { name: name.reveal() }) }
       await read(await publicly('POST', link.pathname, { body }))
       return made.passkey
     },
-    async enrolOperator({ code, email, name, password }) {
-      const person = { email: email.reveal(), name: name.reveal(), password: password.reveal() }
-      await read(await publicly('POST', '/v1/operators', { body: { code: code.reveal(), ...person } }))
+    async enrolOperator({ code, email, name }) {
+      const body = { code: code.reveal(), email: email.reveal(), name: name.reveal() }
+      return linkOf(await read(await publicly('POST', '/v1/operators', { body })))
     },
     async signIn(request) {
       await session.replace(await signIn({ baseUrl, clock }, request))

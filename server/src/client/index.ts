@@ -7,6 +7,7 @@ export {
 } from './client.ts'
 export { ClientError, isClientError } from './client-error.ts'
 export type { LiveOptions, LiveUpdate } from './live.ts'
+export { type PasskeyFile, passkeyFile } from './passkey-file.ts'
 export {
   fileSessionStore,
   memorySessionStore,

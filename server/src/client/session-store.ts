@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { JWK } from 'jose'
-import { AppError, Secret } from '../core/index.ts'
+import { Secret } from '../core/index.ts'
+import { refuseReadableByOthers, writePrivateFile } from './private-file.ts'
 
 /** A sign-in, with the key that its tokens are bound to: whoever has only the tokens has nothing. */
 export interface StoredSession {
@@ -82,31 +82,14 @@ export function fileSessionStore(path: string): SessionStore {
   return {
     async load() {
       try {
-        await refuseReadableByOthers(path)
+        await refuseReadableByOthers(path, 'session file', 'Remove it and sign in again.')
         return parse(await readFile(path, 'utf8'))
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
         throw error
       }
     },
-    async save(session) {
-      await makeDirectory()
-      const draft = `${path}.${randomBytes(6).toString('hex')}`
-      try {
-        const file = await open(draft, 'wx', 0o600)
-        try {
-          await file.writeFile(serialise(session))
-          await file.sync()
-        } finally {
-          await file.close()
-        }
-        await chmod(draft, 0o600)
-        await rename(draft, path)
-      } catch (error) {
-        await rm(draft, { force: true })
-        throw error
-      }
-    },
+    save: (session) => writePrivateFile(path, serialise(session)),
     clear: () => rm(path, { force: true }),
     async exclusively(work) {
       const unlock = await lock()
@@ -117,14 +100,6 @@ export function fileSessionStore(path: string): SessionStore {
       }
     },
   }
-}
-
-async function refuseReadableByOthers(path: string): Promise<void> {
-  const { mode } = await stat(path)
-  if ((mode & 0o077) !== 0 && process.platform !== 'win32')
-    throw new AppError('invalid_request', {
-      message: `Others can read the session file ${path}. Remove it and sign in again.`,
-    })
 }
 
 function serialise(session: StoredSession): string {

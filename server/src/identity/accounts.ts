@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { type AccountId, AppError, type Clock, type Database, type Tx } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
 import type { AccountKind, OperatorRole } from './face.ts'
@@ -31,7 +32,13 @@ export interface Accounts {
   setEmailVerified(tx: Tx, accountId: AccountId): Promise<void>
   /** See `replacePassword`. Shares a lock on the row until the commit. */
   signInsFrom(tx: Tx, accountId: AccountId): Promise<number>
+  setRoles(tx: Tx, accountId: AccountId, roles: OperatorRole[]): Promise<void>
+  /** Its passkeys go with it, and with the account every sign-in of it. */
+  remove(tx: Tx, accountId: AccountId): Promise<void>
+  /** Somebody who can sign in as an operator: with a passkey. */
   anyOperator(tx?: Tx): Promise<boolean>
+  operators(): Promise<Account[]>
+  lockOperators(tx: Tx): Promise<(Account & { hasPasskey: boolean })[]>
 }
 
 export function createAccounts({ database, keys, clock }: AccountsOptions): Accounts {
@@ -101,14 +108,50 @@ export function createAccounts({ database, keys, clock }: AccountsOptions): Acco
       const sealed = row.sign_ins_from
       return sealed ? Number(sealing.unseal(signInsPlace(accountId), sealed).toString()) : 0
     },
+    async setRoles(tx, accountId, roles) {
+      await tx
+        .withTables<IdentityTables>()
+        .updateTable('identity.account')
+        .set({ roles })
+        .where('account_id', '=', accountId)
+        .execute()
+    },
+    async remove(tx, accountId) {
+      await tx
+        .withTables<IdentityTables>()
+        .deleteFrom('identity.account')
+        .where('account_id', '=', accountId)
+        .execute()
+    },
     async anyOperator(tx) {
       const row = await (tx?.withTables<IdentityTables>() ?? tables)
         .selectFrom('identity.account')
-        .select('account_id')
+        .innerJoin('identity.passkey', 'identity.passkey.account_id', 'identity.account.account_id')
+        .select('identity.account.account_id')
         .where('kind', '=', 'operator')
         .limit(1)
         .executeTakeFirst()
       return row !== undefined
+    },
+    async operators() {
+      const rows = await tables
+        .selectFrom('identity.account')
+        .select(['account_id', 'kind', 'roles'])
+        .where('kind', '=', 'operator')
+        .execute()
+      return rows.map(({ account_id, kind, roles }) => ({ accountId: account_id, kind, roles }))
+    },
+    async lockOperators(tx) {
+      const { rows } = await sql<{ account_id: AccountId; roles: OperatorRole[]; has_passkey: boolean }>`
+        select account_id, roles,
+          exists (select from identity.passkey p where p.account_id = a.account_id) as has_passkey
+        from identity.account a where kind = 'operator' order by account_id for update`.execute(tx)
+      return rows.map(({ account_id, roles, has_passkey }) => ({
+        accountId: account_id,
+        kind: 'operator',
+        roles,
+        hasPasskey: has_passkey,
+      }))
     },
   }
 }

@@ -87,6 +87,10 @@ export function createAuthenticate(o: AuthenticateOptions): (request: ResourceRe
     )
     refuseUnless(account, '7.1: the account is gone')
     refuseUnless(account.kind === clientOf(bound.clientId)?.kind, '7.1: a client for another kind of account')
+    refuseUnless(
+      account.kind !== 'operator' || bound.amr.some((method) => method === 'hwk' || method === 'swk'),
+      '7.1: an operator who did not sign in with a passkey',
+    )
     const unseen = o.replays.remember(
       sha256(`${jkt} ${claims.jti}`),
       (claims.iat + IAT_WINDOW_SECONDS) * 1000,

@@ -1,86 +1,115 @@
-import { type AccountId, AppError, type Clock, type Database, newId, type Secret } from '../core/index.ts'
-import type { Keys } from '../keys/index.ts'
+import { type AccountId, AppError, type Database, newId, Personal, type Tx } from '../core/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { Accounts } from './accounts.ts'
-import { type Identity, operatorRoles } from './face.ts'
-import { checkPassword } from './password-rules.ts'
-import type { Passwords } from './passwords.ts'
+import { type Identity, type OperatorRole, operatorRoles } from './face.ts'
+import type { OneUse } from './one-use.ts'
+import type { PasskeyRegistration, Ticket } from './passkey-registration.ts'
+import type { Passkeys } from './passkeys.ts'
 import type { RateLimits } from './rate-limits.ts'
-import type { IdentityTables } from './tables.ts'
 import { newTypedCode, normaliseTypedCode } from './typed-code.ts'
 
-const VALID_MS = 60 * 60 * 1000
+/** What a code gives. Without `invitedBy` it is the installation's own, for whoever reads the server's console. */
+export interface Enrolment {
+  roles: OperatorRole[]
+  invitedBy?: AccountId
+}
+
+const FIRST_SECONDS = 60 * 60
+const INVITATION_SECONDS = 24 * 60 * 60
 /** 125 bits. */
 const GROUPS = 5
 
-/** How the first operator comes in: by a code that only whoever reads the server's console knows. */
-export function createEnrolment(o: {
+interface EnrolmentOptions {
   database: Database
-  keys: Keys
   vault: Vault
   accounts: Accounts
-  passwords: Passwords
+  passkeys: Passkeys
+  /** Apart, for a new code of the console ends the one before, and no invitation. */
+  firstCodes: OneUse<Enrolment>
+  invitations: OneUse<Enrolment>
   limits: RateLimits
-  clock: Clock
-}): Pick<Identity, 'operatorEnrolment' | 'enrolOperator'> {
-  const digesting = o.keys.purpose('identity.enrolment')
-  const tables = o.database.queries.withTables<IdentityTables>()
-  const now = () => new Date(o.clock.nowMs())
+  registration: () => PasskeyRegistration
+}
 
-  async function isValid(code: Secret): Promise<boolean> {
-    const row = await tables
-      .selectFrom('identity.enrolment')
-      .select('only_one')
-      .where('code_digest', 'in', digesting.digests(normaliseTypedCode(code)))
-      .where('expires_at', '>', now())
-      .executeTakeFirst()
-    return row !== undefined
-  }
-
+/** How operators come in: with a code and a passkey, at once. There is no operator's password. */
+export function createEnrolment(
+  o: EnrolmentOptions,
+): Pick<Identity, 'operatorEnrolment' | 'inviteOperator' | 'enrolOperator'> {
   return {
     async operatorEnrolment() {
       if (await o.accounts.anyOperator()) return undefined
       const code = newTypedCode(GROUPS)
-      const row = {
-        code_digest: digesting.digest(normaliseTypedCode(code)),
-        expires_at: new Date(o.clock.nowMs() + VALID_MS),
-      }
-      await tables
-        .insertInto('identity.enrolment')
-        .values(row)
-        .onConflict((conflict) => conflict.column('only_one').doUpdateSet(row))
-        .execute()
+      await o.database.transaction(async (tx) => {
+        await o.firstCodes.clear(tx)
+        await o.firstCodes.put(normaliseTypedCode(code), { roles: [...operatorRoles] }, FIRST_SECONDS, tx)
+      })
       return code
     },
 
-    async enrolOperator({ code, email, name, password, remoteAddress }) {
+    async inviteOperator({ invitedBy, roles }) {
+      const code = newTypedCode(GROUPS)
+      await o.invitations.put(
+        normaliseTypedCode(code),
+        { roles: sorted(roles), invitedBy },
+        INVITATION_SECONDS,
+      )
+      return code
+    },
+
+    async enrolOperator({ code, email, name, remoteAddress }) {
       o.limits.spendForAddress('enrolment', remoteAddress)
-      if (!(await isValid(code))) throw refused()
+      const typed = normaliseTypedCode(code)
+      if (!((await o.firstCodes.look(typed)) ?? (await o.invitations.look(typed)))) throw refused()
       o.vault.checkEmail(email)
       o.vault.checkName(name)
-      checkPassword(password, email)
-      const accountId = newId<AccountId>()
-      const sealedPassword = await o.passwords.seal(accountId, password)
-      await o.database.transaction(async (tx) => {
-        // Deleting is what uses the code up: of two at the same moment, one finds the row.
-        const used = await tx
-          .withTables<IdentityTables>()
-          .deleteFrom('identity.enrolment')
-          .where('code_digest', 'in', digesting.digests(normaliseTypedCode(code)))
-          .where('expires_at', '>', now())
-          .returning('only_one')
-          .executeTakeFirst()
-        if (!used || (await o.accounts.anyOperator(tx))) throw refused()
-        const outcome = await o.vault.add(tx, { accountId, kind: 'operator', email, name })
-        if (outcome === 'taken') throw new AppError('conflict')
-        await o.accounts.add(tx, { accountId, kind: 'operator', roles: [...operatorRoles], sealedPassword })
+      // The account is there without a passkey where it comes from a version that had operators' passwords.
+      const present = await o.vault.findByEmail('operator', email)
+      if (present && (await o.passkeys.count(present)) > 0) throw taken()
+      return await o.registration().link({
+        for: 'operator',
+        accountId: present ?? newId<AccountId>(),
+        email: email.reveal(),
+        name: name.reveal(),
+        code: typed,
       })
     },
   }
 }
 
+/** The second half: uses the code up, in the transaction that keeps the passkey. */
+export function createMakeOperator(o: Omit<EnrolmentOptions, 'registration' | 'limits'>) {
+  return async (tx: Tx, ticket: Extract<Ticket, { for: 'operator' }>): Promise<'added'> => {
+    const { accountId, code } = ticket
+    const first = await o.firstCodes.take(code, tx)
+    if (first && (await o.accounts.anyOperator(tx))) throw refused()
+    const enrolment = first ?? (await o.invitations.take(code, tx))
+    if (!enrolment) throw refused()
+    const { roles, invitedBy } = enrolment
+    // What somebody left behind who may not invite any more is worth nothing.
+    if (invitedBy && !(await o.accounts.find(invitedBy))?.roles.includes('security')) throw refused()
+    if (await o.accounts.find(accountId)) {
+      if ((await o.passkeys.count(accountId, tx)) > 0) throw taken()
+      await o.accounts.setRoles(tx, accountId, roles)
+      return 'added'
+    }
+    const person = { email: new Personal(ticket.email), name: new Personal(ticket.name) }
+    if ((await o.vault.add(tx, { accountId, kind: 'operator', ...person })) === 'taken') throw taken()
+    await o.accounts.add(tx, { accountId, kind: 'operator', roles, sealedPassword: undefined })
+    return 'added'
+  }
+}
+
+export function sorted(roles: OperatorRole[]): OperatorRole[] {
+  return operatorRoles.filter((role) => roles.includes(role))
+}
+
 function refused(): AppError {
   return new AppError('sign_in_refused', {
-    message: 'This enrolment code cannot be used. It works once, and for an hour.',
+    message:
+      'This enrolment code cannot be used. It works once: within the hour, or within a day if it is an invitation.',
   })
+}
+
+function taken(): AppError {
+  return new AppError('conflict', { message: 'There is an operator with this e-mail address.' })
 }

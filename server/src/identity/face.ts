@@ -66,6 +66,15 @@ export interface PasskeyFace {
   remove(accountId: AccountId, passkeyId: string): Promise<void>
 }
 
+/** The maker's staff. One security officer at least stays. */
+export interface OperatorFace {
+  list(): Promise<{ accountId: AccountId; email: Personal; name: Personal; roles: OperatorRole[] }[]>
+  /** Counts from the operator's next request on. @throws AppError not_found, conflict */
+  setRoles(accountId: AccountId, roles: OperatorRole[]): Promise<void>
+  /** Ends the account, its passkeys and its sign-ins. @throws AppError not_found, conflict */
+  remove(accountId: AccountId): Promise<void>
+}
+
 export interface NewPerson {
   email: Personal
   name: Personal
@@ -87,8 +96,14 @@ export interface Identity extends AccountCare {
   readonly passkeys: PasskeyFace
   /** A one-use code, valid for an hour; a new one ends the one before. `undefined` when there is an operator. */
   operatorEnrolment(): Promise<Secret | undefined>
-  /** @throws AppError sign_in_refused (the code), invalid_request, rate_limited, unavailable */
-  enrolOperator(person: NewPerson & { code: Secret }): Promise<void>
+  /** A one-use code, valid for a day, as long as who gave it may give it. */
+  inviteOperator(o: { invitedBy: AccountId; roles: OperatorRole[] }): Promise<Secret>
+  /**
+   * The link by which the new operator makes a passkey: with it the account comes into being, and the code is used up.
+   * @throws AppError sign_in_refused (the code), conflict (the address), invalid_request, rate_limited
+   */
+  enrolOperator(person: Omit<NewPerson, 'password'> & { code: Secret }): Promise<PasskeyLink>
+  readonly operators: OperatorFace
   /**
    * Everything below `/oauth/`, and `/.well-known/openid-configuration`. Needs the raw request: the body
    * must not have been read. `from`: whom the request comes from, for the limits, where the caller knows better than

@@ -8,16 +8,22 @@ import { createAuthenticate } from './authenticate.ts'
 import { createCallers } from './callers.ts'
 import { createDpopNonces } from './dpop-nonces.ts'
 import { createEmailAddress } from './email-address.ts'
-import { createEnrolment } from './enrolment.ts'
+import { createEnrolment, createMakeOperator, type Enrolment } from './enrolment.ts'
 import type { Identity, IdentityLimits, IdentityOptions } from './face.ts'
 import { createInteraction } from './interaction.ts'
 import { createMailedCodes } from './mailed-codes.ts'
 import { createNotices } from './notices.ts'
 import { createOAuthHandler } from './oauth-http.ts'
 import { createOneUse, sweepOneUse } from './one-use.ts'
+import { createOperators } from './operators.ts'
 import { createOwnSessions } from './own-sessions.ts'
 import { createPasskeyDoor } from './passkey-http.ts'
-import { createPasskeyRegistration, type PasskeyRegistration, type Ticket } from './passkey-registration.ts'
+import {
+  createPasskeyRegistration,
+  type MakeAccount,
+  type PasskeyRegistration,
+  type Ticket,
+} from './passkey-registration.ts'
 import { type Challenge, createPasskeySignIn } from './passkey-sign-in.ts'
 import { createPasskeys } from './passkeys.ts'
 import { createPasswords } from './passwords.ts'
@@ -85,7 +91,13 @@ export function createIdentity(options: IdentityOptions): Identity {
   const passkeys = createPasskeys({ database, keys, clock })
   const challenges = createOneUse<Challenge>({ database, keys, clock, kind: 'challenge' })
   const tickets = createOneUse<Ticket>({ database, keys, clock, kind: 'passkey' })
-  const makeAccount = createMakeCustomer({ vault, accounts, codes, sendLetter })
+  const firstCodes = createOneUse<Enrolment>({ database, keys, clock, kind: 'first-operator' })
+  const invitations = createOneUse<Enrolment>({ database, keys, clock, kind: 'operator' })
+  const makeCustomer = createMakeCustomer({ vault, accounts, codes, sendLetter })
+  const enrolmentParts = { database, vault, accounts, passkeys, firstCodes, invitations }
+  const makeOperator = createMakeOperator(enrolmentParts)
+  const makeAccount: MakeAccount = (tx, person) =>
+    person.for === 'operator' ? makeOperator(tx, person) : makeCustomer(tx, person)
   const signIn = createSignIn({ vault, accounts, passwords, limits: rateLimits })
   const signUp = createSignUp({
     database,
@@ -111,7 +123,12 @@ export function createIdentity(options: IdentityOptions): Identity {
   const { isHeldBack } = recovery
   const emailAddress = createEmailAddress({ ...care, isHeldBack, answerMs: limits.signUpAnswerMs })
   const ownSessions = createOwnSessions({ database, sessions, changes, isHeldBack })
-  const enrolment = createEnrolment({ database, keys, vault, accounts, passwords, limits: rateLimits, clock })
+  const enrolment = createEnrolment({
+    ...enrolmentParts,
+    limits: rateLimits,
+    registration: () => running().registration,
+  })
+  const operators = createOperators({ database, vault, accounts })
 
   let signingKey: JWK | undefined
   let started: Started | undefined
@@ -212,6 +229,7 @@ export function createIdentity(options: IdentityOptions): Identity {
 
   return {
     ...enrolment,
+    operators,
     ...signUp,
     passkeys: {
       list: passkeys.list,

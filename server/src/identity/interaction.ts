@@ -150,6 +150,7 @@ function formPage(details: Details, shown: { email?: string | undefined; problem
   return signInPage({
     action: `/oauth/interaction/${details.uid}`,
     clientTitle: clientOf(details.params.client_id)?.title ?? 'Hearthlock',
+    passkeyOnly: kindOf(details) === 'operator',
     redirectOrigin: new URL(String(details.params.redirect_uri)).origin,
     ...shown,
   })

@@ -14,6 +14,8 @@ export interface OneUse<Value extends object> {
   look(name: string): Promise<Value | undefined>
   /** Of several at the same moment one gets it. */
   take(name: string, tx?: Tx): Promise<Value | undefined>
+  /** Ends all of this kind. */
+  clear(tx: Tx): Promise<void>
 }
 
 /** Times in the clear are kept to the hour. */
@@ -72,6 +74,9 @@ export function createOneUse<Value extends object>(o: {
         .returning(['name_digest', 'sealed'])
         .executeTakeFirst()
       return open(taken)
+    },
+    async clear(tx) {
+      await rows(tx).deleteFrom('identity.one_use').where('kind', '=', kind).execute()
     },
   }
 }

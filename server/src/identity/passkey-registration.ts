@@ -22,6 +22,7 @@ import type { WebAuthn } from './webauthn.ts'
 export type Ticket =
   | { for: 'account'; accountId: AccountId; madeAtMs: number }
   | { for: 'customer'; accountId: AccountId; email: string; name: string }
+  | { for: 'operator'; accountId: AccountId; email: string; name: string; code: string }
 
 /** Makes the account of a ticket; `taken` when its address has one already, which nobody may learn. */
 export type MakeAccount = (tx: Tx, person: Exclude<Ticket, { for: 'account' }>) => Promise<'added' | 'taken'>

@@ -6,6 +6,8 @@ export interface SignInForm {
   clientTitle: string
   /** The origin to which a right password leads: Chrome holds a form's redirects to form-action too. */
   redirectOrigin: string
+  /** Operators have no password. */
+  passkeyOnly: boolean
   email?: string | undefined
   problem?: string | undefined
 }
@@ -13,6 +15,19 @@ export interface SignInForm {
 /** A passkey first, offered by the browser while one types, too; the password below it, for which no script is needed. */
 export function signInPage(form: SignInForm): Page {
   const action = escapeHtml(form.action)
+  if (form.passkeyOnly) {
+    return page({
+      title: 'Sign in',
+      scripted: true,
+      body: `<h1>Sign in</h1>
+<p>You are signing in to ${escapeHtml(form.clientTitle)}.</p>
+${problemLine(form.problem)}
+<noscript><p class="bad">Signing in with a passkey needs JavaScript.</p></noscript>
+<div data-ceremony="sign-in" data-url="${action}" hidden>
+<button type="button">Sign in with a passkey</button>
+</div>`,
+    })
+  }
   const focus = form.email ? { email: '', password: ' autofocus' } : { email: ' autofocus', password: '' }
   return page({
     title: 'Sign in',

@@ -32,11 +32,6 @@ export type IdentityTables = {
   }
   'identity.one_use': { kind: string; name_digest: Buffer; sealed: Buffer; expires_at: Date }
   'identity.signing_key': { only_one: ColumnType<boolean, true | undefined, never>; sealed: Buffer }
-  'identity.enrolment': {
-    only_one: ColumnType<boolean, true | undefined, never>
-    code_digest: Buffer
-    expires_at: Date
-  }
   'identity.mailed_code': {
     account_id: AccountId
     purpose: 'verify_email' | 'change_email' | 'recover'

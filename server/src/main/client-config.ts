@@ -7,6 +7,8 @@ export interface ClientConfig {
   url: string
   /** Where this person's sessions are kept, mode 0600. */
   sessionFile: { customer: string; operator: string }
+  /** Where this machine's own passkeys are kept, encrypted, mode 0600. */
+  passkeyFile: { customer: string; operator: string }
   /** Where the demonstration keeps what would be in people's phones and in the devices: never beside the data. */
   demoDir: string
 }
@@ -17,6 +19,10 @@ export function readClientConfig(env: NodeJS.ProcessEnv): ClientConfig {
   return {
     url: env.HEARTHLOCK_URL || 'http://localhost:8080',
     sessionFile: { customer: join(sessions, 'customer.json'), operator: join(sessions, 'operator.json') },
+    passkeyFile: {
+      customer: join(sessions, 'customer-passkey.json'),
+      operator: join(sessions, 'operator-passkey.json'),
+    },
     demoDir: env.HEARTHLOCK_DEMO_DIR || join(home, 'demo'),
   }
 }

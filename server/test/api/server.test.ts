@@ -89,7 +89,7 @@ describe('the HTTP server', () => {
       'an unknown property',
       { email: 'a@b.example', name: 'A', password: 'long enough words', role: 'owner' },
     ],
-    ['a missing property', { email: 'a@b.example', name: 'A' }],
+    ['a missing property', { email: 'a@b.example', password: 'long enough words' }],
     ['a number for a text', { email: 'a@b.example', name: 7, password: 'long enough words' }],
     ['control characters', { email: 'a@b.example', name: 'A\u0000', password: 'long enough words' }],
     ['only white space', { email: 'a@b.example', name: '   ', password: 'long enough words' }],

@@ -57,11 +57,23 @@ describe('the first day', () => {
 
   it('the first operator enrols with the code that the start printed, and it works only once', async () => {
     const code = /--code (\S+)/.exec(at.output())?.[1] ?? ''
-    const enrol = (email: string) => ['enrol', '--code', code, '--email', email, '--name', 'Olga']
-    await ok(enrol('olga@maker.example'), 'a long enough password')
-    const again = await at.cli(enrol('eve@maker.example'), { input: 'a long enough password' })
+    const enrol = (email: string) => [
+      'enrol',
+      '--code',
+      code,
+      '--email',
+      email,
+      '--name',
+      'Olga',
+      '--software-passkey',
+    ]
+    await ok(enrol('olga@maker.example'), 'a long enough passphrase')
+    const env = { HEARTHLOCK_SESSION_DIR: join(at.directory, 'eve') }
+    const again = await at.cli(enrol('eve@maker.example'), { input: 'a long enough passphrase', env })
     expect(again.code).toBe(1)
-    await ok(['sign-in', '--operator', '--email', 'olga@maker.example'], 'a long enough password')
+    const wrong = await at.cli(['sign-in', '--operator'], { input: 'some other passphrase' })
+    expect(wrong.stderr).toContain('The passphrase is not right.')
+    await ok(['sign-in', '--operator'], 'a long enough passphrase')
     expect(await ok(['whoami', '--operator'])).toContain('olga@maker.example')
   })
 

@@ -19,7 +19,7 @@ describe('a stolen copy is hollow', () => {
     password: CUSTOMER.password,
     operatorEmail: OPERATOR.email,
     operatorName: OPERATOR.name,
-    operatorPassword: OPERATOR.password,
+    operatorPassphrase: OPERATOR.passphrase,
     home: HOME,
     nickname: NICKNAME,
     event: 'DoorLock.LockOperation',

@@ -12,7 +12,7 @@ export const CUSTOMER = {
 export const OPERATOR = {
   email: 'olga@maker.example',
   name: 'Olga Marked',
-  password: 'a long enough password',
+  passphrase: 'a long enough passphrase',
 }
 
 export interface FactoryDevice {
@@ -32,10 +32,10 @@ export async function settle(at: Installation, home: string): Promise<void> {
   const code = /--code (\S+)/.exec(at.output())?.[1] ?? ''
   await must(
     at,
-    ['enrol', '--code', code, '--email', OPERATOR.email, '--name', OPERATOR.name],
-    OPERATOR.password,
+    ['enrol', '--code', code, '--email', OPERATOR.email, '--name', OPERATOR.name, '--software-passkey'],
+    OPERATOR.passphrase,
   )
-  await must(at, ['sign-in', '--operator', '--email', OPERATOR.email], OPERATOR.password)
+  await must(at, ['sign-in', '--operator'], OPERATOR.passphrase)
   await must(at, ['sign-up', '--email', CUSTOMER.email, '--name', CUSTOMER.name], CUSTOMER.password)
   await must(at, ['sign-in', '--email', CUSTOMER.email], CUSTOMER.password)
   await must(at, ['homes', 'create', '--name', home])

@@ -17,7 +17,12 @@ import {
 } from '../../src/core/index.ts'
 import { createGateway, createReach, type Gateway, gatewayMigrations } from '../../src/gateway/index.ts'
 import { createHome, type Home, homeMigrations } from '../../src/home/index.ts'
-import { createIdentity, type Identity, identityMigrations } from '../../src/identity/index.ts'
+import {
+  createIdentity,
+  type Identity,
+  identityMigrations,
+  type OperatorRole,
+} from '../../src/identity/index.ts'
 import {
   createKeys,
   type KeyProvider,
@@ -59,7 +64,7 @@ export interface Rooms {
   close(): Promise<void>
 }
 
-type Replaceable = Pick<Rooms, 'home' | 'registry' | 'identity'>
+type Replaceable = Pick<Rooms, 'home' | 'registry' | 'identity' | 'vault' | 'mail' | 'privacy'>
 
 export interface RoomsOptions {
   clock?: Clock
@@ -173,7 +178,7 @@ export async function startRooms({
     registry,
     home,
     privacy,
-    ...replace?.({ home, registry, identity }),
+    ...replace?.({ home, registry, identity, vault, mail, privacy }),
     clock,
     log,
     listen: { host: '127.0.0.1', port: 0 },
@@ -244,10 +249,29 @@ export async function newOperator({ url, identity }: Pick<Rooms, 'url' | 'identi
   const code = await identity.operatorEnrolment()
   if (!code) throw new Error('there is an operator already')
   const email = new Personal('operator@maker.example')
-  const password = new Secret(PASSWORD)
+  return await enrolled(url, code, email)
+}
+
+/** One more operator, with these roles only. */
+export async function operatorWith(
+  { url, identity }: Pick<Rooms, 'url' | 'identity'>,
+  roles: OperatorRole[],
+): Promise<Client> {
+  const [officer] = (await identity.operators.list()).filter((operator) =>
+    operator.roles.includes('security'),
+  )
+  if (!officer) throw new Error('there is no security officer yet')
+  people += 1
+  const code = await identity.inviteOperator({ invitedBy: officer.accountId, roles })
+  return await enrolled(url, code, new Personal(`operator-${people}@maker.example`))
+}
+
+async function enrolled(url: string, code: Secret, email: Personal): Promise<Client> {
   const client = createClient({ baseUrl: url, store: memorySessionStore() })
-  await client.enrolOperator({ code, email, name: new Personal('Olga'), password })
-  await client.signIn({ clientId: 'hearthlock-operator-cli', email, password })
+  const passkey = await client.makePasskey(
+    await client.enrolOperator({ code, email, name: new Personal('Olga') }),
+  )
+  await client.signIn({ clientId: 'hearthlock-operator-cli', passkey })
   return client
 }
 
