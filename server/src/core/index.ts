@@ -1,4 +1,12 @@
 export { type Bus, type BusOptions, createBus, type Hint, type HintListener } from './bus.ts'
+export {
+  type Cache,
+  type CacheOptions,
+  type Caches,
+  createCaches,
+  keptInMemory,
+  type Store,
+} from './cache.ts'
 export { type Clock, systemClock } from './clock.ts'
 export { type Database, type DatabaseOptions, openDatabase, type Queries, type Tx } from './database.ts'
 export { AppError, type AppErrorOptions, type ErrorCode, errorCatalogue, isAppError } from './errors.ts'

@@ -1,4 +1,14 @@
-import type { Bus, Clock, CommandId, Database, DeviceId, Log, Secret, TenureId } from '../core/index.ts'
+import type {
+  Bus,
+  Caches,
+  Clock,
+  CommandId,
+  Database,
+  DeviceId,
+  Log,
+  Secret,
+  TenureId,
+} from '../core/index.ts'
 import type { Registry } from '../registry/index.ts'
 import type { Stream } from '../stream/index.ts'
 import type { GatewayLimits } from './limits.ts'
@@ -37,6 +47,7 @@ export interface GatewayOptions {
   limits?: Partial<GatewayLimits> | undefined
   /** Joins it to the other processes on the same database; without it there must be none. */
   bus?: Bus | undefined
+  caches?: Caches | undefined
   /** The device has subscribed to its commands, in this tenure. */
   onDeviceReady: (deviceId: DeviceId, tenureId: TenureId) => void
   /** The device has acknowledged a command. */

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { IConnectPacket } from 'mqtt-packet'
-import { type DeviceId, endlessLease, isAppError, type TenureId } from '../core/index.ts'
+import {
+  type Cache,
+  createCaches,
+  type DeviceId,
+  endlessLease,
+  isAppError,
+  type TenureId,
+} from '../core/index.ts'
 import type { DeviceIdentity, Tenure, TenureChange } from '../registry/index.ts'
 import { Admission } from './admission.ts'
 import { handleFirstPacket } from './connect.ts'
@@ -46,7 +53,7 @@ class MqttGateway implements Gateway {
   readonly #context: SessionContext
   readonly #flusher = new Flusher()
   readonly #connections = new Set<Connection>()
-  readonly #sessions = new Map<DeviceId, Session>()
+  readonly #sessions: Cache<DeviceId, Session>
   readonly #lease: typeof endlessLease
   readonly #attempts = new Set<Attempt>()
   readonly #listeners: { tls: Listener | undefined; plain: Listener | undefined }
@@ -55,13 +62,17 @@ class MqttGateway implements Gateway {
   #closing = false
 
   constructor(options: GatewayOptions) {
-    const { stream, registry, database, clock, log, bus } = options
+    const { stream, registry, database, clock, log, bus, caches = createCaches({ log }) } = options
     this.#options = options
     this.#lease = bus?.lease ?? endlessLease
     this.#limits = { ...defaultLimits, ...options.limits }
     this.#admission = new Admission(this.#limits, clock)
     const { resendSecret, formerResendSecrets = [] } = options
-    this.#lines = new Lines({ stream, resendSecrets: [resendSecret, ...formerResendSecrets] })
+    this.#sessions = caches.create({
+      name: 'sessions',
+      belongs: (session, id) => session.deviceId === id,
+    })
+    this.#lines = new Lines({ stream, resendSecrets: [resendSecret, ...formerResendSecrets], caches })
     const graceMs = this.#limits.offlineGraceMs
     const rows = new SessionRows({ database, node: bus?.node ?? randomUUID() })
     this.#presence = new Presence({
@@ -72,7 +83,7 @@ class MqttGateway implements Gateway {
       clock,
       log,
       graceMs,
-      onMoved: (deviceId) => this.#sessions.get(deviceId)?.close(movedOn),
+      onMoved: (deviceId) => this.#sessions.find(deviceId)?.close(movedOn),
     })
     this.#context = {
       limits: this.#limits,
@@ -132,16 +143,22 @@ class MqttGateway implements Gateway {
   }
 
   isOnline(deviceId: DeviceId): boolean {
-    return this.#sessions.has(deviceId)
+    return this.#sessions.find(deviceId) !== undefined
   }
 
   deliver(delivery: CommandDelivery): boolean {
     if (!this.#lease.holds()) return false
-    return this.#sessions.get(delivery.deviceId)?.deliver(delivery) ?? false
+    try {
+      return this.#sessions.get(delivery.deviceId)?.deliver(delivery) ?? false
+    } catch (error) {
+      // Another device's session: it is counted, and the command waits.
+      if (isAppError(error, 'integrity_failed')) return false
+      throw error
+    }
   }
 
   disconnect(deviceId: DeviceId, text: string): void {
-    this.#sessions.get(deviceId)?.close({ code: reason.administrativeAction, text })
+    this.#sessions.find(deviceId)?.close({ code: reason.administrativeAction, text })
   }
 
   stats(): Record<string, number> {
@@ -236,7 +253,7 @@ class MqttGateway implements Gateway {
     })
     const asked = connect.keepalive ?? 0
     const keepAlive = asked === 0 || asked > limits.keepAliveSeconds ? limits.keepAliveSeconds : asked
-    const former = this.#sessions.get(deviceId)
+    const former = this.#sessions.find(deviceId)
     this.#sessions.set(deviceId, session)
     if (former) {
       // Only the same authenticated identity comes this far (section 3.1.4 [MQTT-3.1.4-3]).
@@ -294,7 +311,7 @@ class MqttGateway implements Gateway {
 
   #ended(session: Session): void {
     // After a takeover the device is still online.
-    if (this.#sessions.get(session.deviceId) !== session) return
+    if (this.#sessions.find(session.deviceId) !== session) return
     this.#sessions.delete(session.deviceId)
     const { line } = session
     if (line === undefined || line.ended) return
@@ -306,7 +323,7 @@ class MqttGateway implements Gateway {
     for (const { changes } of this.#attempts) changes.set(deviceId, tenure)
     const line = this.#lines.get(deviceId)
     if (line && line.tenure.tenureId !== tenure?.tenureId) this.#presence.ended(line)
-    const session = this.#sessions.get(deviceId)
+    const session = this.#sessions.find(deviceId)
     if (session === undefined || session.tenureId === tenure?.tenureId) return
     if (session.tenureId === undefined && tenure) {
       session.enteringTenure(tenure.tenureId)

@@ -1,4 +1,4 @@
-import type { DeviceId, Secret } from '../core/index.ts'
+import type { Cache, Caches, DeviceId, Secret } from '../core/index.ts'
 import type { Tenure } from '../registry/index.ts'
 import type { StreamWriter } from '../stream/index.ts'
 import type { GatewayStream } from './face.ts'
@@ -28,10 +28,11 @@ export interface Line {
 export class Lines {
   readonly #stream: GatewayStream
   readonly #secrets: readonly Buffer[]
-  readonly #lines = new Map<DeviceId, Line>()
+  readonly #lines: Cache<DeviceId, Line>
 
   /** `resendSecrets`: newest first. */
-  constructor(o: { stream: GatewayStream; resendSecrets: readonly Secret[] }) {
+  constructor(o: { stream: GatewayStream; resendSecrets: readonly Secret[]; caches: Caches }) {
+    this.#lines = o.caches.create({ name: 'lines', belongs: (line, id) => line.deviceId === id })
     this.#stream = o.stream
     this.#secrets = o.resendSecrets.map(resendKey)
   }
@@ -41,20 +42,20 @@ export class Lines {
   }
 
   get(deviceId: DeviceId): Line | undefined {
-    return this.#lines.get(deviceId)
+    return this.#lines.find(deviceId)
   }
 
   all(): Line[] {
     return [...this.#lines.values()]
   }
 
-  /** @throws AppError not_found when the tenure's key was destroyed, unavailable */
+  /** @throws AppError not_found when the tenure's key was destroyed, unavailable, integrity_failed */
   async open(tenure: Tenure): Promise<Line> {
     const { deviceId, tenureId } = tenure
     const present = this.#lines.get(deviceId)
     if (present?.tenure.tenureId === tenureId) return present
     const writer = await this.#stream.writer(tenure)
-    const other = this.#lines.get(deviceId)
+    const other = this.#lines.find(deviceId)
     if (other?.tenure.tenureId === tenureId) {
       writer.close()
       return other
@@ -79,6 +80,6 @@ export class Lines {
     line.ended = true
     line.live = false
     line.writer.close()
-    if (this.#lines.get(line.deviceId) === line) this.#lines.delete(line.deviceId)
+    if (this.#lines.find(line.deviceId) === line) this.#lines.delete(line.deviceId)
   }
 }

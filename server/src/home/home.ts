@@ -1,7 +1,9 @@
 import {
   AppError,
   type Bus,
+  type Caches,
   type Clock,
+  createCaches,
   type Database,
   type DeviceId,
   endlessLease,
@@ -55,6 +57,7 @@ export interface HomeDependencies {
   isOnline?: ((deviceId: DeviceId) => boolean | Promise<boolean>) | undefined
   /** Joins it to the other processes on the same database; without it there must be none. */
   bus?: Bus | undefined
+  caches?: Caches | undefined
   /** Whether the device is connected to this process; others send to theirs. */
   isHere?: ((deviceId: DeviceId) => boolean) | undefined
   limits?: Partial<HomeLimits> | undefined
@@ -73,6 +76,7 @@ export function createHome(dependencies: HomeDependencies): Home {
     registry,
     clock,
     log,
+    caches: dependencies.caches ?? createCaches({ log }),
     lease: bus?.lease ?? endlessLease,
     queueLength: limits.watcherQueue,
     checkMs: limits.watcherCheckMs,

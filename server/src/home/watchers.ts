@@ -1,6 +1,7 @@
 import {
   type AccountId,
   AppError,
+  type Caches,
   type Clock,
   type HouseholdId,
   isAppError,
@@ -29,6 +30,7 @@ export interface WatcherOptions {
   registry: Pick<Registry, 'devices'>
   clock: Clock
   log: Log
+  caches: Caches
   lease: Pick<Lease, 'holds' | 'term' | 'require'>
   queueLength: number
   checkMs: number
@@ -40,6 +42,7 @@ export interface Watchers {
   watched(tenureId: TenureId): HeldDevice | undefined
   /** All tenures that somebody watches. */
   tenures(): TenureId[]
+  /** @throws AppError integrity_failed when it found the watchers of another tenure; nobody is told then */
   push(tenureId: TenureId, update: LiveUpdate): void
   /** Updates were lost: everybody reads again. */
   resync(): void
@@ -64,27 +67,32 @@ export function createWatchers({
   registry,
   clock,
   log,
+  caches,
   lease,
   queueLength,
   checkMs,
 }: WatcherOptions): Watchers {
   const all = new Set<Watcher>()
-  const byTenure = new Map<TenureId, Set<Watcher>>()
+  const byTenure = caches.create<TenureId, { tenureId: TenureId; watchers: Set<Watcher> }>({
+    name: 'watched_tenures',
+    belongs: (watched, tenureId) => watched.tenureId === tenureId,
+  })
   // Counts changes of tenure and access: what was read while one happened may be out of date, and is read again.
   let generation = 0
 
   function attach(watcher: Watcher, device: HeldDevice): void {
     watcher.tenures.set(device.tenureId, device)
-    const set = byTenure.get(device.tenureId)
-    if (set) set.add(watcher)
-    else byTenure.set(device.tenureId, new Set([watcher]))
+    const { tenureId } = device
+    const known = byTenure.find(tenureId)
+    if (known) known.watchers.add(watcher)
+    else byTenure.set(tenureId, { tenureId, watchers: new Set([watcher]) })
   }
 
   function detach(watcher: Watcher, tenureId: TenureId): void {
     watcher.tenures.delete(tenureId)
-    const set = byTenure.get(tenureId)
-    set?.delete(watcher)
-    if (set?.size === 0) byTenure.delete(tenureId)
+    const known = byTenure.find(tenureId)
+    known?.watchers.delete(watcher)
+    if (known?.watchers.size === 0) byTenure.delete(tenureId)
   }
 
   function remove(watcher: Watcher): void {
@@ -220,7 +228,7 @@ export function createWatchers({
       return () => remove(watcher)
     },
     watched(tenureId) {
-      for (const watcher of byTenure.get(tenureId) ?? []) return watcher.tenures.get(tenureId)
+      for (const watcher of byTenure.find(tenureId)?.watchers ?? []) return watcher.tenures.get(tenureId)
       return undefined
     },
     tenures: () => [...byTenure.keys()],
@@ -241,7 +249,7 @@ export function createWatchers({
       for (const watcher of [...all]) end(watcher, 'interrupted')
     },
     push(tenureId, update) {
-      for (const watcher of [...(byTenure.get(tenureId) ?? [])]) enqueue(watcher, update, tenureId)
+      for (const watcher of [...(byTenure.get(tenureId)?.watchers ?? [])]) enqueue(watcher, update, tenureId)
     },
     tenureChanged({ deviceId, tenure }) {
       generation++

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import {
   AppError,
+  type Caches,
   type Clock,
+  createCaches,
   type Database,
   isAppError,
   type KeyId,
@@ -36,7 +38,9 @@ export interface KeysOptions {
   database: Database
   clock: Clock
   log: Log
-  /** Open keys kept in memory. */
+  /** What open keys are kept in. */
+  caches?: Caches | undefined
+  /** How many at most. */
   cacheSize?: number
   /** After this long a cached key is read again: the bound for a destruction or rotation by another process. */
   leaseSeconds?: number
@@ -80,14 +84,19 @@ const REMEMBERED_DESTRUCTIONS = 100_000
 
 export function createKeys(options: KeysOptions): Keys {
   const { provider, database, clock, log } = options
+  const caches = options.caches ?? createCaches({ log })
   const nonces = createNonces()
   const openKeys = new OpenKeys({
     max: options.cacheSize ?? 50_000,
     leaseMs: (options.leaseSeconds ?? 300) * 1000,
+    caches,
     clock,
   })
   const purposes = new Map<string, PurposeKey>()
-  const opening = new Map<KeyId, Promise<StoredKey>>()
+  const opening = caches.create<KeyId, { id: KeyId; key: Promise<StoredKey> }>({
+    name: 'opening_keys',
+    belongs: (begun, id) => begun.id === id,
+  })
   /**
    * Keys whose destruction this process began, maybe not yet committed. A read that began before the commit could
    * bring such a key back into the cache, so it is read only past row locks (`readSettledVersions`), until that
@@ -135,12 +144,12 @@ export function createKeys(options: KeysOptions): Keys {
     }
     const raws: [number, Buffer][] = []
     for (const version of versions) raws.push([version.version, await unwrap(version, tx)])
-    return tx ? fill(new StoredKey(new KeyMaterial(), nonces), raws) : hold(id, raws)
+    return tx ? fill(new StoredKey(id, new KeyMaterial(), nonces), raws) : hold(id, raws)
   }
 
   function hold(id: KeyId, raws: [number, Buffer][]): StoredKey {
     const live = openKeys.live(id)
-    const key = fill(live ?? new StoredKey(new KeyMaterial(), nonces), raws)
+    const key = fill(live ?? new StoredKey(id, new KeyMaterial(), nonces), raws)
     if (!live) openKeys.hold(id, key)
     return key
   }
@@ -156,11 +165,11 @@ export function createKeys(options: KeysOptions): Keys {
     // What a transaction sees may be rolled back: a handle of its own, that nobody shares.
     if (tx) return toHandle(id, await readVersions(tx, id), tx)
     const begun = opening.get(id)
-    if (begun !== undefined) return begun
+    if (begun !== undefined) return begun.key
     const reading = read(id).finally(() => {
-      if (opening.get(id) === reading) opening.delete(id)
+      if (opening.find(id)?.key === reading) opening.delete(id)
     })
-    opening.set(id, reading)
+    opening.set(id, { id, key: reading })
     return reading
   }
 

@@ -1,5 +1,4 @@
-import { LRUCache } from 'lru-cache'
-import type { Clock, KeyId } from '../core/index.ts'
+import type { Cache, Caches, Clock, KeyId } from '../core/index.ts'
 import type { StoredKey } from './stored-key.ts'
 
 /**
@@ -12,18 +11,23 @@ import type { StoredKey } from './stored-key.ts'
  *   nobody holds it any more (derive.ts).
  */
 export class OpenKeys {
-  readonly #cached: LRUCache<KeyId, StoredKey>
-  readonly #live = new Map<KeyId, WeakRef<StoredKey>>()
+  readonly #cached: Cache<KeyId, StoredKey>
+  readonly #live: Cache<KeyId, { id: KeyId; key: WeakRef<StoredKey> }>
   readonly #unheld = new FinalizationRegistry<KeyId>((id) => {
-    if (!this.#live.get(id)?.deref()) this.#live.delete(id)
+    if (!this.#live.find(id)?.key.deref()) this.#live.delete(id)
   })
 
-  constructor(o: { max: number; leaseMs: number; clock: Clock }) {
-    this.#cached = new LRUCache<KeyId, StoredKey>({
+  constructor(o: { max: number; leaseMs: number; clock: Clock; caches: Caches }) {
+    this.#cached = o.caches.create({
+      name: 'keys',
+      belongs: (key, id) => key.id === id,
       max: o.max,
-      ttl: o.leaseMs,
-      ttlResolution: 0,
-      perf: { now: () => o.clock.nowMs() },
+      ttlMs: o.leaseMs,
+      nowMs: () => o.clock.nowMs(),
+    })
+    this.#live = o.caches.create({
+      name: 'live_keys',
+      belongs: (held, id) => held.id === id,
     })
   }
 
@@ -32,12 +36,12 @@ export class OpenKeys {
   }
 
   live(id: KeyId): StoredKey | undefined {
-    const key = this.#live.get(id)?.deref()
+    const key = this.#live.find(id)?.key.deref()
     return key?.ended ? undefined : key
   }
 
   hold(id: KeyId, key: StoredKey): void {
-    this.#live.set(id, new WeakRef(key))
+    this.#live.set(id, { id, key: new WeakRef(key) })
     this.#unheld.register(key, id)
   }
 
@@ -53,13 +57,13 @@ export class OpenKeys {
   /** Holders are refused from now on. */
   end(id: KeyId): void {
     this.#cached.delete(id)
-    this.#live.get(id)?.deref()?.end('not_found')
+    this.#live.find(id)?.key.deref()?.end('not_found')
     this.#live.delete(id)
   }
 
   endAll(): void {
     this.#cached.clear()
-    for (const reference of this.#live.values()) reference.deref()?.end('unavailable')
+    for (const { key } of this.#live.values()) key.deref()?.end('unavailable')
     this.#live.clear()
   }
 

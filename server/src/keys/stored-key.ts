@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { AppError, type ErrorCode } from '../core/index.ts'
+import { AppError, type ErrorCode, type KeyId } from '../core/index.ts'
 import { hmac, subkeys } from './derive.ts'
 import type { Nonces } from './nonces.ts'
 import { sealBytes, unsealBytes } from './seal.ts'
@@ -52,11 +52,13 @@ export class KeyMaterial {
 
 /** What `open` hands out. Once ended it refuses: it never works on without its key. */
 export class StoredKey implements SealingKey {
+  readonly id: KeyId
   readonly material: KeyMaterial
   readonly #nonces: Nonces
   #ended: ErrorCode | undefined
 
-  constructor(material: KeyMaterial, nonces: Nonces) {
+  constructor(id: KeyId, material: KeyMaterial, nonces: Nonces) {
+    this.id = id
     this.material = material
     this.#nonces = nonces
   }

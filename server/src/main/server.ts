@@ -4,6 +4,7 @@ import { createApi, createOps } from '../api/index.ts'
 import {
   AppError,
   createBus,
+  createCaches,
   createLog,
   type Database,
   type DatabaseOptions,
@@ -98,7 +99,8 @@ async function startRooms(
   const bus = createBus({ database, log })
   await bus.start()
   closers.push(() => bus.close())
-  const keys = createKeys({ provider, database, clock, log })
+  const caches = createCaches({ log })
+  const keys = createKeys({ provider, database, clock, log, caches })
   await keys.start()
   closers.push(() => keys.close())
 
@@ -119,6 +121,7 @@ async function startRooms(
     log,
     bus,
     notify: householdLetters(mail),
+    caches,
     isOnline: reach.isOnline,
   })
   const identity = createIdentity({
@@ -143,6 +146,7 @@ async function startRooms(
     log,
     deliver: (command) => gateway?.deliver(command) ?? false,
     bus,
+    caches,
     isHere,
     isOnline: reach.isOnline,
   })
@@ -167,6 +171,7 @@ async function startRooms(
   const ready = async () => bus.lease.holds() && (await answers(database))
   const stats = () => ({
     ...bus.stats(),
+    ...caches.stats(),
     ...registry.stats(),
     ...stream.stats(),
     ...home.stats(),
@@ -197,6 +202,7 @@ async function startRooms(
       stream,
       database,
       bus,
+      caches,
       clock,
       log,
       tls: {

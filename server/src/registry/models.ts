@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { LRUCache } from 'lru-cache'
-import { AppError, type Database, type ModelId, newId } from '../core/index.ts'
+import { AppError, type Caches, type Database, type ModelId, newId } from '../core/index.ts'
 import { isViolation } from './database-error.ts'
 import type { Model, ModelDefinition } from './face.ts'
 import type { MatterLibrary } from './matter-library.ts'
@@ -16,17 +15,25 @@ export interface Models {
 }
 
 /** The schema registry. Definitions rest in the database; an id never changes its meaning, so ids may be cached. */
-export function createModels(deps: { database: Database; library: () => Promise<MatterLibrary> }): Models {
+export function createModels(deps: {
+  database: Database
+  library: () => Promise<MatterLibrary>
+  caches: Caches
+}): Models {
   const { database, library } = deps
-  const cache = new LRUCache<ModelId, Promise<Model>>({ max: 500 })
+  const cache = deps.caches.create<ModelId, { id: ModelId; model: Promise<Model> }>({
+    name: 'models',
+    belongs: (kept, id) => kept.id === id,
+    max: 500,
+  })
 
   function compiled(id: ModelId, definition: () => Promise<ModelDefinition>): Promise<Model> {
     const known = cache.get(id)
-    if (known) return known
+    if (known) return known.model
     const model = Promise.all([library(), definition()]).then(([matter, found]) =>
       compileModel(matter, id, found),
     )
-    cache.set(id, model)
+    cache.set(id, { id, model })
     model.catch(() => cache.delete(id))
     return model
   }

@@ -1,4 +1,12 @@
-import type { Bus, Clock, Database, DeviceId, Log } from '../core/index.ts'
+import {
+  type Bus,
+  type Caches,
+  type Clock,
+  createCaches,
+  type Database,
+  type DeviceId,
+  type Log,
+} from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import { createAccess } from './access.ts'
 import { createAccessGrants } from './access-grants.ts'
@@ -37,13 +45,15 @@ export interface RegistryOptions {
   isOnline: (deviceId: DeviceId) => boolean | Promise<boolean>
   /** Brings what other processes on the same database do; without it there must be none. */
   bus?: Pick<Bus, 'subscribe' | 'onGap'> | undefined
+  caches?: Caches | undefined
   /** Has people told what happened in their households; nobody is told without it. */
   notify?: Notify | undefined
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
   const { database, keys, clock, log, isOnline } = options
-  const models = createModels({ database, library: createMatterLibrary() })
+  const caches = options.caches ?? createCaches({ log })
+  const models = createModels({ database, library: createMatterLibrary(), caches })
   const authority = createAuthority({ database, keys, clock, log })
   const provision = createProvisioning({ database, keys, clock, models, authority })
   const authentication = createDeviceAuthentication({ database, keys, clock, models })

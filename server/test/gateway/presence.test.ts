@@ -35,6 +35,21 @@ describe('availability and tenures', () => {
     await vi.waitFor(() => expect(world.gateway.stats().gateway_lines).toBe(0))
   })
 
+  it('a device that another node has taken over is not recorded as offline by the first', async () => {
+    const device = await world.held()
+    const client = await world.session(device)
+    await recorded(device, [ONLINE, OFFLINE, ONLINE])
+    await world.database.pool.query(
+      `update gateway.session set node = 'other', turn = nextval('gateway.turn') where device_id = $1`,
+      [device.deviceId],
+    )
+    client.socket.destroy()
+    await vi.waitFor(() => expect(world.gateway.stats().gateway_lines).toBe(0))
+    expect(await world.availability(device)).toEqual([ONLINE, OFFLINE, ONLINE])
+    expect(await rows()).toContain(device.deviceId)
+    await world.database.pool.query('delete from gateway.session')
+  })
+
   it('a silent device is offline after one and a half times its keep-alive', async () => {
     const device = await world.held()
     await recorded(device, [ONLINE, OFFLINE])

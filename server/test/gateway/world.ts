@@ -2,7 +2,9 @@ import { createPrivateKey, randomUUID, sign } from 'node:crypto'
 import { expect, vi } from 'vitest'
 import {
   type AccountId,
+  type Bus,
   type CommandId,
+  type Database,
   type DeviceId,
   newId,
   Personal,
@@ -47,7 +49,11 @@ export type World = Awaited<ReturnType<typeof createWorld>>
 
 /** The gateway on the real registry, stream and database, on free ports of loopback. */
 export async function createWorld(
-  o: { limits?: Partial<GatewayLimits>; wrapStream?: (stream: GatewayStream) => GatewayStream } = {},
+  o: {
+    limits?: Partial<GatewayLimits>
+    wrapStream?: (stream: GatewayStream) => GatewayStream
+    bus?: (database: Database) => Promise<Bus>
+  } = {},
 ) {
   const database = await createTestDatabase([
     keysMigrations,
@@ -60,8 +66,9 @@ export async function createWorld(
   const common = { database, clock, log: silentLog }
   const keys = createKeys({ ...common, provider: memoryKeyProvider() })
   await keys.start()
+  const bus = await o.bus?.(database)
   let gateway: Gateway | undefined
-  const registry = createRegistry({ ...common, keys, isOnline: (id) => gateway?.isOnline(id) ?? false })
+  const registry = createRegistry({ ...common, keys, bus, isOnline: (id) => gateway?.isOnline(id) ?? false })
   await registry.start()
   const stream = createStream({ ...common, keys })
   await stream.start()
@@ -76,8 +83,14 @@ export async function createWorld(
   async function startGateway(limits: Partial<GatewayLimits> = o.limits ?? {}): Promise<Gateway> {
     gateway = createGateway({
       ...common,
+      bus,
       registry: {
         ...registry,
+        async verifyDevicePassword(deviceId, password) {
+          const identity = await registry.verifyDevicePassword(deviceId, password)
+          await world.beforeAuthentication()
+          return identity
+        },
         onTenureChange(listener) {
           heard = listener
           return registry.onTenureChange(listener)
@@ -120,6 +133,8 @@ export async function createWorld(
     delivered,
     startGateway,
     resendSecrets,
+    /** Holds up each authentication by password after it was read who it is. */
+    beforeAuthentication: async (): Promise<void> => {},
     model,
     get gateway(): Gateway {
       return gateway as Gateway

@@ -5,8 +5,10 @@ import { type Client, createClient, memorySessionStore } from '../../src/client/
 import {
   type Bus,
   type BusOptions,
+  type Caches,
   type Clock,
   createBus,
+  createCaches,
   type DeviceId,
   type Log,
   openDatabase,
@@ -77,6 +79,7 @@ export interface RoomsOptions {
   /** Another way to that database. */
   databaseUrl?: string
   bus?: Partial<BusOptions>
+  caches?: Caches
   /** Puts something else in a room's place, e.g. one that fails. */
   replace?: (rooms: Replaceable) => Partial<Replaceable>
   api?: Partial<Pick<ApiOptions, 'ready' | 'trustedProxies' | 'listen' | 'publicUrl'>>
@@ -93,6 +96,7 @@ export async function startRooms({
   beside,
   databaseUrl,
   bus: busOptions = {},
+  caches = createCaches({ log }),
   smtp,
   api: apiOptions = {},
 }: RoomsOptions = {}): Promise<Rooms> {
@@ -112,7 +116,7 @@ export async function startRooms({
   const bus = createBus({ database, log, ...busOptions })
   await bus.start()
   const provider = beside?.provider ?? memoryKeyProvider()
-  const keys = createKeys({ ...common, provider })
+  const keys = createKeys({ ...common, provider, caches })
   await keys.start()
   const vault = createVault({ ...common, keys })
   const mail = createMail({ ...common, keys, vault, smtp })
@@ -126,6 +130,7 @@ export async function startRooms({
     keys,
     bus,
     notify: householdLetters(mail),
+    caches,
     isOnline: reach.isOnline,
   })
   const identity = createIdentity({
@@ -151,6 +156,7 @@ export async function startRooms({
     registry,
     stream,
     bus,
+    caches,
     isHere,
     isOnline: reach.isOnline,
     deliver: (command) => gateway?.deliver(command) ?? false,
@@ -163,6 +169,7 @@ export async function startRooms({
     registry,
     stream,
     bus,
+    caches,
     resendSecret: keys.purpose('gateway').deriveSecret('resends'),
     plain: { host: '127.0.0.1', port: 0 },
     onDeviceReady: (deviceId, tenureId) => home.deviceReady(deviceId, tenureId),
@@ -185,7 +192,7 @@ export async function startRooms({
     ops: { host: '127.0.0.1', port: 0 },
     ready: () => bus.lease.holds(),
     lease: bus.lease,
-    stats: () => ({ ...stream.stats(), ...home.stats(), ...gateway?.stats() }),
+    stats: () => ({ ...caches.stats(), ...stream.stats(), ...home.stats(), ...gateway?.stats() }),
     ...apiOptions,
     limits: { signUpsPer10MinutesPerAddress: 10_000, signInsPerMinutePerAddress: 10_000, ...limits },
   })
