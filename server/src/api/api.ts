@@ -11,6 +11,7 @@ import { commandRoutes } from './commands.ts'
 import { deviceAuthorityRoutes } from './device-authority.ts'
 import { deviceRoutes } from './devices.ts'
 import { emailAddressRoutes } from './email-address.ts'
+import { erasureRoutes } from './erasure.ts'
 import { exportRoutes } from './export.ts'
 import { healthRoutes } from './health.ts'
 import { householdLogRoutes } from './household-log.ts'
@@ -140,6 +141,7 @@ export function createApi(options: ApiOptions): Api {
     emailAddressRoutes(parts)
     sessionRoutes(parts)
     exportRoutes(parts)
+    erasureRoutes(parts)
     passkeyRoutes(parts)
     householdRoutes(parts)
     householdLogRoutes(parts)

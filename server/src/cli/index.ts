@@ -5,6 +5,7 @@ import { readClientConfig } from '../main/index.ts'
 import { type CliContext, createContext } from './context.ts'
 import { addControlCommands } from './control.ts'
 import { addDeviceTokenCommand } from './device-token.ts'
+import { addEraseCommand } from './erase-me.ts'
 import { addExportCommand } from './export.ts'
 import { addFactoryCommands } from './factory.ts'
 import { addHomeCommands } from './homes.ts'
@@ -65,6 +66,7 @@ function buildProgram(context: CliContext): Command {
   addPasskeyCommands(program, context)
   addHomeCommands(program, context)
   addExportCommand(program, context)
+  addEraseCommand(program, context)
   addControlCommands(program, context)
   addWatchCommands(program, context)
   addOperatorCommands(program, context)

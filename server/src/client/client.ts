@@ -46,6 +46,8 @@ export interface Client {
   signIn(request: SignInRequest): Promise<void>
   /** Forgets the session here in any case; throws when the server could not be told. */
   signOut(): Promise<void>
+  /** Forgets the session here, when the server has ended it. */
+  forget(): Promise<void>
   /** The JSON of the answer; undefined when it has none. */
   request<T = unknown>(method: string, path: string, options?: RequestOptions): Promise<T>
   /** The body of an answer that is too large to hold, as it comes. */
@@ -152,6 +154,7 @@ export function createClient({ baseUrl: given, store, clock = systemClock }: Cli
         await session.forget()
       }
     },
+    forget: () => session.forget(),
     async request<T>(method: string, path: string, options: RequestOptions = {}) {
       const ask = options.signedIn === false ? publicly : authorized
       return (await read(await ask(method, path, options))) as T

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AccountId, Bus, Clock, Database, Log, Personal, Secret } from '../core/index.ts'
+import type { AccountId, Bus, Clock, Database, Log, Personal, Secret, Tx } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { AccountCare, Holds, SendLetter } from './account-face.ts'
@@ -119,6 +119,12 @@ export interface Identity extends AccountCare {
   dpopNonce(): string
   /** Ends the sign-in that makes the request: its access and refresh tokens stop at once. */
   endSession(principal: Pick<Principal, 'sessionId'>): Promise<void>
+  /**
+   * Takes the account away, in the caller's transaction, with its sessions and all that opens it.
+   * @returns what to call after the commit
+   * @throws AppError not_found; conflict for the last security officer
+   */
+  eraseAccount(tx: Tx, accountId: AccountId): Promise<() => void>
   stats(): Record<string, number>
 }
 

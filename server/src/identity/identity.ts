@@ -2,6 +2,7 @@ import type Provider from 'oidc-provider'
 import type { JWK } from 'oidc-provider'
 import { AppError } from '../core/index.ts'
 import { createAccountChanges } from './account-changes.ts'
+import { createAccountErasure } from './account-erasure.ts'
 import { createAccounts } from './accounts.ts'
 import { createArtifacts, grantHandle } from './artifacts.ts'
 import { createAuthenticate } from './authenticate.ts'
@@ -243,6 +244,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     ...recovery,
     ...emailAddress,
     ...ownSessions,
+    ...createAccountErasure({ accounts, sessions, changes }),
     notices: notices.newest,
     dismissNotice: notices.dismiss,
     onNotice: changes.onNotice,

@@ -30,6 +30,8 @@ export interface Mail {
    * not at all when it is rolled back.
    */
   enqueue(tx: Tx, o: { to: Addressee; letter: Letter }): Promise<void>
+  /** Removes what waits for an account, or for its address, when it is erased: in the caller's transaction. */
+  forget(tx: Tx, who: { accountId: AccountId; email: Personal }): Promise<void>
   /** Whether letters are sent at all: without an SMTP server they stay in the outbox. */
   readonly sends: boolean
   /** What waits, newest first, at most 200; neither addressee nor content. */

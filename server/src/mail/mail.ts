@@ -46,6 +46,9 @@ export function createMail(options: MailOptions): Mail {
       await outbox.add(tx, letter)
       enqueued++
     },
+    async forget(tx, who) {
+      await outbox.removeOf(tx, who)
+    },
     async waiting() {
       return (await outbox.newest(LISTED)).map(outline)
     },

@@ -8,11 +8,13 @@ import {
   type Tx,
 } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
+import { normaliseEmail } from '../vault/index.ts'
 import type { Addressee } from './face.ts'
 import { type Letter, type PlainLetter, toPlain } from './letters.ts'
 import { pad, unpad } from './padding.ts'
 
 const HOUR_MS = 3_600_000
+const OPENED_AT_ONCE = 500
 
 type MailTables = {
   'mail.outbox': { letter_id: LetterId; queued_hour: Date; try_hour: Date; sealed: Buffer }
@@ -42,6 +44,8 @@ export interface Outbox {
   /** One more attempt has failed. After a pause of an hour or more only; who waits for less remembers that itself. */
   putOff(tx: Tx, letter: OutboxLetter, pauseMs: number): Promise<void>
   remove(tx: Tx, letterId: LetterId): Promise<void>
+  /** Whom a letter is for stands inside the seal, so that all are opened: there are few, and erasures are rare. */
+  removeOf(tx: Tx, who: { accountId: AccountId; email: Personal }): Promise<void>
   removeQueuedBefore(ms: number): Promise<number>
   newest(limit: number): Promise<OutboxLetter[]>
   find(letterId: LetterId): Promise<OutboxLetter | undefined>
@@ -113,6 +117,35 @@ export function createOutbox(o: { database: Database; keys: Keys; clock: Clock }
 
     async remove(tx, letterId) {
       await within(tx).deleteFrom('mail.outbox').where('letter_id', '=', letterId).execute()
+    },
+
+    async removeOf(tx, { accountId, email }) {
+      const address = normaliseEmail(email.reveal())
+      const isTheirs = ({ to }: OutboxLetter) =>
+        to instanceof Personal ? normaliseEmail(to.reveal()) === address : to === accountId
+      let after: LetterId | undefined
+      for (;;) {
+        let next = within(tx)
+          .selectFrom('mail.outbox')
+          .select(['letter_id', 'sealed'])
+          .orderBy('letter_id')
+          .limit(OPENED_AT_ONCE)
+        if (after) next = next.where('letter_id', '>', after)
+        const rows = await next.execute()
+        const theirs = rows.map(open).filter(isTheirs)
+        if (theirs.length > 0) {
+          await within(tx)
+            .deleteFrom('mail.outbox')
+            .where(
+              'letter_id',
+              'in',
+              theirs.map(({ letterId }) => letterId),
+            )
+            .execute()
+        }
+        after = rows.at(-1)?.letter_id
+        if (rows.length < OPENED_AT_ONCE) return
+      }
     },
 
     async removeQueuedBefore(ms) {

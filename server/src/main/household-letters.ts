@@ -4,6 +4,7 @@ import type { HouseholdEvent, Notify } from '../registry/index.ts'
 const SENTENCES: Partial<Record<HouseholdEvent['kind'], string>> = {
   joined: 'Somebody joined one of your homes by an invitation.',
   left: 'A member has left one of your homes.',
+  account_erased: 'A member of one of your homes has erased their account.',
   removed: 'A member was removed from a home.',
   role_changed: 'What a member may do in a home has changed.',
   handed_over: 'The ownership of a home has changed.',

@@ -1,4 +1,5 @@
-import type { AccountId, HouseholdId } from '../core/index.ts'
+import type { AccountId } from '../core/index.ts'
+import type { HouseholdWish } from '../registry/index.ts'
 
 /**
  * One line of an export. `record` says what it is of: `export` (first), `profile`, `passkey`, `session`, `notice`, `household`, `invitation`,
@@ -6,11 +7,6 @@ import type { AccountId, HouseholdId } from '../core/index.ts'
  * was read; `end` (last: without it the export is not whole). Times in ISO 8601.
  */
 export type ExportRecord = { record: string } & Record<string, unknown>
-
-/** What becomes of a household that the account owns alone. */
-export type HouseholdWish =
-  | { householdId: HouseholdId; then: 'end' }
-  | { householdId: HouseholdId; then: 'hand-over'; to: AccountId }
 
 /** Everything about one person: to have it, and to have it gone. */
 export interface Privacy {
@@ -20,4 +16,10 @@ export interface Privacy {
    * @throws AppError rate_limited, at the first piece, while another export of the account runs in this process
    */
   export(accountId: AccountId): AsyncGenerator<ExportRecord>
+  /**
+   * Destroys the account, its keys and what it alone had, in one commit. Households with other owners go on without it.
+   * @throws AppError conflict when a household that it owns alone has no wish, or one that cannot be, and for the last
+   * security officer; held_back for a session that began after a recovery which is not confirmed
+   */
+  erase(who: { accountId: AccountId; sessionId: string }, wishes: readonly HouseholdWish[]): Promise<void>
 }

@@ -1,2 +1,2 @@
-export type { ExportRecord, HouseholdWish, Privacy } from './face.ts'
+export type { ExportRecord, Privacy } from './face.ts'
 export { createPrivacy, type PrivacyOptions } from './privacy.ts'

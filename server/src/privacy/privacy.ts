@@ -1,13 +1,9 @@
-import type { Database } from '../core/index.ts'
-import type { Mail } from '../mail/index.ts'
+import { createErasure, type ErasureDependencies } from './erasure.ts'
 import { createExport, type ExportDependencies } from './export.ts'
 import type { Privacy } from './face.ts'
 
-export interface PrivacyOptions extends ExportDependencies {
-  database: Database
-  mail: Mail
-}
+export type PrivacyOptions = ExportDependencies & ErasureDependencies
 
 export function createPrivacy(options: PrivacyOptions): Privacy {
-  return { export: createExport(options) }
+  return { export: createExport(options), erase: createErasure(options) }
 }

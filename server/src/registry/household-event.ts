@@ -54,6 +54,7 @@ const TOLD: ReadonlySet<HouseholdEvent['kind']> = new Set<HouseholdEvent['kind']
   'received',
   'device_reset',
   'history_destroyed',
+  'account_erased',
 ])
 
 export function isTold({ kind }: HouseholdEvent): boolean {

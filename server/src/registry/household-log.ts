@@ -29,6 +29,9 @@ export interface HouseholdLog {
   ): Promise<LogPage>
 }
 
+/** Whom these are about is told by the code that worked, or is gone. */
+const NOT_TOLD: ReadonlySet<HouseholdEvent['kind']> = new Set(['support_given', 'account_erased'] as const)
+
 const MAX_PAGE = 200
 /** Older entries go: a member who changes things for ever fills no disk. */
 const MAX_ENTRIES = 10_000
@@ -63,8 +66,7 @@ export function createHouseholdLog(d: {
       .where('role', '=', 'owner')
       .execute()
     const to = new Set(owners.map((owner) => owner.account_id))
-    // An operator has been told by the code that worked.
-    if (event.account !== undefined && event.kind !== 'support_given') to.add(event.account)
+    if (event.account !== undefined && !NOT_TOLD.has(event.kind)) to.add(event.account)
     await d.notify(tx, { about: 'household', to: [...to], householdId, event })
   }
 

@@ -37,16 +37,23 @@ export interface HouseholdsOptions {
 const namePlace = (id: HouseholdId) => place('registry.household.name', id)
 
 /**
- * One account's entries into households take turns, until the transaction ends: many at once would all count the
- * same few. The first of the locks, before any household's.
- * @throws AppError conflict when the account is in as many as it may be
+ * One account's entries into households, and its erasure, take turns until the transaction ends. The first of the locks,
+ * before any household's.
  */
-export async function roomForAnother(tx: Tx, accountId: AccountId): Promise<void> {
+export async function lockAccount(tx: Tx, accountId: AccountId): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended('registry.household/' || ${accountId}, 0))`.execute(
     tx,
   )
-  const { count } = await tx
-    .withTables<RegistryTables>()
+}
+
+/**
+ * Under the account's lock: many entries at once would all count the same few.
+ * @throws AppError conflict when the account is in as many as it may be; not_found when it was erased meanwhile
+ */
+export async function roomForAnother(tx: Tx, accountId: AccountId): Promise<void> {
+  await lockAccount(tx, accountId)
+  const tables = tx.withTables<RegistryTables>()
+  const { count } = await tables
     .selectFrom('registry.member')
     .select((eb) => eb.fn.countAll<number>().as('count'))
     .where('account_id', '=', accountId)
@@ -54,6 +61,12 @@ export async function roomForAnother(tx: Tx, accountId: AccountId): Promise<void
   if (count >= MAX_HOUSEHOLDS) {
     throw new AppError('conflict', { message: `An account has at most ${MAX_HOUSEHOLDS} households.` })
   }
+  const erased = await tables
+    .selectFrom('registry.erased_account')
+    .select('account_id')
+    .where('account_id', '=', accountId)
+    .executeTakeFirst()
+  if (erased) throw new AppError('not_found')
 }
 
 export function createHouseholds(options: HouseholdsOptions): Households {

@@ -33,6 +33,7 @@ export type {
   DeviceGrant,
   GrantedAct,
   GuestTerms,
+  HouseholdWish,
   Invitation,
   Member,
   NewRole,

@@ -40,6 +40,12 @@ export interface SupportAccess {
   untilMs: number
 }
 
+/** What becomes of a household that an account which is erased owns alone. */
+export type HouseholdWish =
+  | { householdId: HouseholdId; wish: 'end' }
+  /** To one of its adults. */
+  | { householdId: HouseholdId; wish: 'hand-over'; to: AccountId }
+
 interface InHousehold {
   accountId: AccountId
   householdId: HouseholdId
@@ -86,4 +92,11 @@ export interface People {
   endSupportAccess(request: InHousehold & { operator: AccountId }): Promise<void>
   /** Ends all that an operator asked for and was given, when they stop being one. */
   endOperator(tx: Tx, operator: AccountId): Promise<void>
+  /**
+   * Takes the account out of everything, in the caller's transaction. Households that it owns alone end, with all that
+   * they hold and held, or go to another: as is wished for each of them.
+   * @returns what to call after the commit
+   * @throws AppError conflict when a wish is missing, or cannot be
+   */
+  eraseAccount(tx: Tx, accountId: AccountId, wishes: readonly HouseholdWish[]): Promise<() => void>
 }

@@ -10,6 +10,7 @@ import {
 import type { Keys } from '../keys/index.ts'
 import { createAccess } from './access.ts'
 import { createAccessGrants } from './access-grants.ts'
+import { createAccountErasure } from './account-erasure.ts'
 import { createAuthority } from './authority.ts'
 import { createChanges } from './changes.ts'
 import { createClaims } from './claims.ts'
@@ -17,6 +18,7 @@ import { createDeviceAuthentication } from './device-authentication.ts'
 import { createDeviceResets } from './device-resets.ts'
 import type { Registry } from './face.ts'
 import { createHints } from './hints.ts'
+import { createHouseholdEndings } from './household-endings.ts'
 import type { Notify } from './household-event.ts'
 import { createHouseholdLog } from './household-log.ts'
 import { createHouseholds } from './households.ts'
@@ -80,6 +82,8 @@ export function createRegistry(options: RegistryOptions): Registry {
   const nicknames = createNicknames({ keys })
   const startTenure = createTenureStarts({ keys, clock, access, nicknames })
   const endings = createTenureEndings({ database, keys, clock, householdLog })
+  const householdEndings = createHouseholdEndings({ keys, endings })
+  const erasure = createAccountErasure({ clock, grants, householdEndings, householdLog, changes, support })
   const tenures = createTenures({ database, models, standings, access, nicknames })
   const starting = { access, nicknames, startTenure, householdLog, changes }
   const ending = { endings, householdLog, changes }
@@ -128,6 +132,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     ...members,
     ...invitations,
     ...support,
+    ...erasure,
 
     claim: claims.claim,
     release: releases.release,

@@ -67,6 +67,7 @@ export type RegistryTables = {
     /** Sealed: acts and end. */
     terms: Buffer
   }
+  'registry.erased_account': { account_id: AccountId; erased_hour: Date }
   'registry.access_use': { grant_id: GrantId; act: Act; used_on: string }
   'registry.invitation': {
     invitation_id: InvitationId
