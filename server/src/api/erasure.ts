@@ -6,10 +6,11 @@ import { freshSignIn } from './authentication.ts'
 import { principalOf } from './principal.ts'
 import { Id, strict } from './shapes.ts'
 
+/** `to` comes with `hand-over`: one of the household's adults. */
 const WishShape = strict({
   householdId: Id,
   wish: Type.Union([Type.Literal('end'), Type.Literal('hand-over')]),
-  to: Type.Optional(Type.String({ pattern: Id.pattern, description: 'With hand-over: one of its adults' })),
+  to: Type.Optional(Id),
 })
 
 export function erasureRoutes({ app, authenticate, limit, privacy, clock }: RouteParts): void {

@@ -1,5 +1,5 @@
 import { type AccountId, AppError, type Clock, isAppError, type Log } from '../core/index.ts'
-import type { Home } from '../home/index.ts'
+import type { Home, TimelinePage } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { HeldDevice, Household, Registry } from '../registry/index.ts'
 import type { Vault } from '../vault/index.ts'
@@ -12,13 +12,21 @@ const PAGE = 100
 export interface ExportDependencies {
   vault: Pick<Vault, 'export'>
   identity: Pick<Identity, 'passkeys' | 'sessions' | 'notices'>
-  registry: Pick<Registry, 'households' | 'invitations' | 'supportAccess' | 'householdLog' | 'devices'>
-  home: Pick<Home, 'device' | 'timeline'>
+  registry: Pick<
+    Registry,
+    'households' | 'invitations' | 'supportAccess' | 'householdLog' | 'devices' | 'pastDevices'
+  >
+  home: Pick<Home, 'device' | 'timeline' | 'pastTimeline'>
   clock: Clock
   log: Log
 }
 
 type Records = AsyncGenerator<ExportRecord>
+
+interface Page {
+  limit: number
+  before: number | undefined
+}
 
 /** The pieces of an export, in their order. Nothing is kept from one page to the next: each asks for the right anew. */
 export function createExport(d: ExportDependencies) {
@@ -82,6 +90,7 @@ export function createExport(d: ExportDependencies) {
     yield { record: 'household', householdId, name: name.reveal(), role, ...guest }
     yield* readable({ of: 'devices', householdId }, devices(accountId, householdId))
     if (role === 'guest') return
+    yield* readable({ of: 'past_devices', householdId }, pastDevices(accountId, householdId))
     yield* readable({ of: 'household', householdId }, permissions(accountId, householdId))
     yield* readable({ of: 'log', householdId }, log(accountId, householdId))
   }
@@ -107,11 +116,39 @@ export function createExport(d: ExportDependencies) {
         Object.entries(attributes).map(([path, { value, atMs }]) => [path, { value, at: iso(atMs) }]),
       ),
     }
+    const of = { deviceId, tenureId }
+    yield* timeline(of, (page) => d.home.timeline(accountId, deviceId, { ...page, tenureId }))
+  }
+
+  /** What tenures left that have ended, as long as the household keeps it. */
+  async function* pastDevices(accountId: AccountId, householdId: Household['householdId']): Records {
+    for (const past of await d.registry.pastDevices(accountId, householdId)) {
+      const { deviceId, tenureId, model, nickname, startedHourMs, endedAtMs, how } = past
+      yield {
+        record: 'past_device',
+        deviceId,
+        tenureId,
+        householdId,
+        model: model.name,
+        nickname: nickname?.reveal(),
+        heldSinceHour: iso(startedHourMs),
+        endedAt: iso(endedAtMs),
+        how,
+      }
+      const pages = (page: Page) => d.home.pastTimeline(accountId, tenureId, page)
+      yield* readable({ of: 'timeline', deviceId, tenureId }, timeline({ deviceId, tenureId }, pages))
+    }
+  }
+
+  async function* timeline(
+    of: Pick<HeldDevice, 'deviceId' | 'tenureId'>,
+    read: (page: Page) => Promise<TimelinePage>,
+  ): Records {
     let before: number | undefined
     do {
-      const page = await d.home.timeline(accountId, deviceId, { limit: PAGE, before, tenureId })
+      const page = await read({ limit: PAGE, before })
       for (const { seq, atMs, kind, payload } of page.entries) {
-        yield { record: 'timeline', deviceId, tenureId, seq, at: iso(atMs), kind, payload }
+        yield { record: 'timeline', ...of, seq, at: iso(atMs), kind, payload }
       }
       before = page.next
     } while (before !== undefined)

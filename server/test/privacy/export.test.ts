@@ -129,7 +129,10 @@ describe('an export', () => {
         )
       }
     }
-    expect(of(records, 'timeline')).toHaveLength(200)
+    const stopped = records.findIndex(({ record }) => record === 'stopped')
+    expect(of(records.slice(0, stopped), 'timeline')).toHaveLength(200)
+    // What its household keeps of it is there under its own name.
+    expect(of(records, 'past_device')).toMatchObject([{ deviceId: lock.deviceId }])
     expect(of(records, 'stopped')).toMatchObject([
       { of: 'timeline', deviceId: lock.deviceId, why: 'access_ended' },
     ])
