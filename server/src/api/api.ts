@@ -1,4 +1,4 @@
-import { AppError, type Clock, endlessLease, type Lease, type Log, type Secret } from '../core/index.ts'
+import { AppError, type Bus, type Clock, endlessLease, type Log, type Secret } from '../core/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Mail } from '../mail/index.ts'
@@ -62,8 +62,8 @@ export interface ApiOptions {
   /** Addresses or networks of reverse proxies whose X-Forwarded-For is believed. */
   trustedProxies?: string[] | undefined
   ready: () => boolean | Promise<boolean>
-  /** Whether this process hears what others change; without it there must be no others. */
-  lease?: Pick<Lease, 'holds' | 'term'> | undefined
+  /** Tells whether this process hears what others change; without it there must be no others. */
+  bus?: Pick<Bus, 'lease' | 'onGap'> | undefined
   /** Everybody's counters, for /metrics. */
   stats: () => Record<string, number>
   limits?: Partial<ApiLimits> | undefined
@@ -107,7 +107,7 @@ export function createApi(options: ApiOptions): Api {
     })
     const metrics = createMetrics(() => ({ ...options.stats(), ...stats() }))
     metrics.measure(app)
-    refuseWithoutLease(app, options.lease ?? endlessLease)
+    refuseWithoutLease(app, options.bus?.lease ?? endlessLease)
     const limit = await createRateLimits(app, limits)
     app.addHook('onRequest', limit.perAddress)
     await documentRoutes(app, () => url)
@@ -171,6 +171,8 @@ export function createApi(options: ApiOptions): Api {
       stopListening = [
         options.identity.onSessionsChange(({ accountId }) => security.look(accountId)),
         options.identity.onNotice(({ accountId }) => security.tell(accountId)),
+        // A session may have ended unheard: whoever still has one comes back at once.
+        options.bus?.onGap(async () => live.close()) ?? (() => {}),
       ]
       const { app, ops } = await build()
       open = ops ? [app, ops] : [app]

@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import {
   AppError,
+  type Bus,
   type Caches,
   type Clock,
   createCaches,
   type Database,
   isAppError,
+  isId,
   type KeyId,
   type Log,
   newId,
@@ -38,6 +40,8 @@ export interface KeysOptions {
   database: Database
   clock: Clock
   log: Log
+  /** Brings what other processes destroy and rotate; without it they are noticed within the lease. */
+  bus?: Pick<Bus, 'subscribe' | 'onGap'> | undefined
   /** What open keys are kept in. */
   caches?: Caches | undefined
   /** How many at most. */
@@ -191,6 +195,27 @@ export function createKeys(options: KeysOptions): Keys {
     }
   }
 
+  /** Reads again what a handle of this process may go on without. */
+  async function changedElsewhere(id: KeyId): Promise<void> {
+    openKeys.forget(id)
+    if (!openKeys.live(id)) return
+    const versions = await readVersions(database.queries, id)
+    if (versions.length === 0 || versions.some((version) => !version.wrapped)) openKeys.end(id)
+  }
+
+  let stopListening: (() => void)[] = []
+
+  function listen(): void {
+    const { bus } = options
+    if (!bus) return
+    stopListening = [
+      bus.subscribe('keys.changed', async ({ payload }) => {
+        if (isId(payload)) await changedElsewhere(payload as KeyId)
+      }),
+      bus.onGap(async () => openKeys.forgetAll()),
+    ]
+  }
+
   function newestRootVersion(): number {
     return provider.versions()[0]?.version ?? 0
   }
@@ -204,10 +229,12 @@ export function createKeys(options: KeysOptions): Keys {
     purpose,
 
     async start() {
+      listen()
       await checkInstallation({ provider, database, clock, checking: purpose('keys.installation') })
     },
 
     async close() {
+      for (const stop of stopListening) stop()
       openKeys.endAll()
     },
 

@@ -54,6 +54,10 @@ export class OpenKeys {
     this.#cached.delete(id)
   }
 
+  forgetAll(): void {
+    this.#cached.clear()
+  }
+
   /** Holders are refused from now on. */
   end(id: KeyId): void {
     this.#cached.delete(id)

@@ -100,7 +100,7 @@ async function startRooms(
   await bus.start()
   closers.push(() => bus.close())
   const caches = createCaches({ log })
-  const keys = createKeys({ provider, database, clock, log, caches })
+  const keys = createKeys({ provider, database, clock, log, bus, caches })
   await keys.start()
   closers.push(() => keys.close())
 
@@ -233,7 +233,7 @@ async function startRooms(
       privacy: createPrivacy({ database, identity, vault, mail, registry, home, clock, log }),
       log,
       clock,
-      lease: bus.lease,
+      bus,
       listen: config.http,
       ops: config.ops,
       publicUrl: config.http.publicUrl,

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import {
   type Clock,
+  createBus,
   type Database,
   type KeyId,
   newId,
@@ -332,6 +333,23 @@ describe('destruction', () => {
     await expect(keys.open(id)).rejects.toMatchObject(NOT_FOUND)
     expect(keys.stats().keys_cached).toBe(0)
     await slow.close()
+  })
+
+  it('ends what another process has open, as soon as it is heard of', async () => {
+    const bus = createBus({ database, log: silentLog, beatMs: 20 })
+    await bus.start()
+    const here = await start()
+    const there = createKeys({ provider, database, clock, log: silentLog, bus })
+    await there.start()
+    const household = await create(here)
+    const tenure = await create(here, 'tenure', household)
+    const held = await there.open(tenure)
+    const sealed = held.seal(AT, 'value')
+    await database.transaction((tx) => here.destroy(tx, household))
+    await vi.waitFor(() => expect(() => held.unseal(AT, sealed)).toThrow(expect.objectContaining(NOT_FOUND)))
+    await expect(there.open(tenure)).rejects.toMatchObject(NOT_FOUND)
+    await there.close()
+    await bus.close()
   })
 
   it('leaves no key below that another process makes meanwhile', async () => {

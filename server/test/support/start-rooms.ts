@@ -116,7 +116,7 @@ export async function startRooms({
   const bus = createBus({ database, log, ...busOptions })
   await bus.start()
   const provider = beside?.provider ?? memoryKeyProvider()
-  const keys = createKeys({ ...common, provider, caches })
+  const keys = createKeys({ ...common, provider, bus, caches })
   await keys.start()
   const vault = createVault({ ...common, keys })
   const mail = createMail({ ...common, keys, vault, smtp })
@@ -191,7 +191,7 @@ export async function startRooms({
     listen: { host: '127.0.0.1', port: 0 },
     ops: { host: '127.0.0.1', port: 0 },
     ready: () => bus.lease.holds(),
-    lease: bus.lease,
+    bus,
     stats: () => ({ ...caches.stats(), ...stream.stats(), ...home.stats(), ...gateway?.stats() }),
     ...apiOptions,
     limits: { signUpsPer10MinutesPerAddress: 10_000, signInsPerMinutePerAddress: 10_000, ...limits },
