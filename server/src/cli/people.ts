@@ -1,10 +1,13 @@
 import type { Command } from 'commander'
 import { passkeyFile } from '../client/index.ts'
-import { AppError, Personal } from '../core/index.ts'
+import { Personal } from '../core/index.ts'
 import type { CliContext } from './context.ts'
+import { openBrowser } from './open-browser.ts'
 import { printLink } from './passkeys.ts'
 import { askSecret, print } from './terminal.ts'
 
+/** As long as the server waits for it. */
+const SIGN_IN_MS = 15 * 60_000
 const clients = { customer: 'hearthlock-cli', operator: 'hearthlock-operator-cli' } as const
 
 export function addPeopleCommands(program: Command, context: CliContext): void {
@@ -38,13 +41,15 @@ export function addPeopleCommands(program: Command, context: CliContext): void {
   program
     .command('sign-in')
     .description(
-      'sign in; the password, or the passphrase of a passkey file, is asked for or read from a pipe',
+      'sign in: in the browser, with the passkey file of this machine, or with a password (asked for, or read from a pipe)',
     )
     .option('--email <address>', 'your e-mail address: sign in with the password')
+    .option('--browser', 'in the browser, even where this machine has a passkey file')
     .option('--operator', "sign in as one of the maker's operators")
-    .action(async ({ email, operator }: { email?: string; operator?: true }) => {
+    .action(async ({ email, operator, browser }: { email?: string; operator?: true; browser?: true }) => {
       const kind = operator ? 'operator' : 'customer'
-      await context.as(kind).signIn({ clientId: clients[kind], ...(await proofOf(context, kind, email)) })
+      const proof = await proofOf(context, kind, { email, browser })
+      await context.as(kind).signIn({ clientId: clients[kind], ...proof })
       print(terminal, 'Signed in. The session is bound to a key that stays in your session file.')
     })
 
@@ -73,20 +78,31 @@ export function addPeopleCommands(program: Command, context: CliContext): void {
     })
 }
 
-/** With an address the password; without one the passkey file of this machine. */
+/** With an address the password; else the passkey file of this machine, where there is one; else the browser. */
 async function proofOf(
-  { terminal, config }: CliContext,
+  { terminal, config, env, signal }: CliContext,
   kind: keyof typeof clients,
-  email: string | undefined,
+  { email, browser }: { email?: string | undefined; browser?: true | undefined },
 ) {
   if (email !== undefined) {
-    return { email: new Personal(email), password: await askSecret(terminal, 'Password: ') }
+    return {
+      email: new Personal(email),
+      password: await askSecret(terminal, 'Password: '),
+      code: () => askSecret(terminal, 'Code of the authenticator app: '),
+    }
   }
   const file = passkeyFile(config.passkeyFile[kind])
-  if (await file.holds(new URL(config.url).hostname)) {
+  if (!browser && (await file.holds(new URL(config.url).hostname))) {
     return { passkey: await file.open(await askSecret(terminal, 'Passphrase of the passkey: ')) }
   }
-  throw new AppError('invalid_request', { message: 'Say --email.' })
+  return {
+    browser(url: URL) {
+      print(terminal, 'Sign in with your browser:')
+      print(terminal, `  ${url}`)
+      openBrowser(url.href, env)
+    },
+    signal: AbortSignal.any([signal, AbortSignal.timeout(SIGN_IN_MS)]),
+  }
 }
 
 interface Me {

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Clock, Personal, Secret } from '../core/index.ts'
+import { awaitBrowser, type BrowserReturn } from './browser-sign-in.ts'
 import { ClientError, errorOf, unexpected } from './client-error.ts'
 import { createCookieJar } from './cookie-jar.ts'
 import { newProofKey } from './dpop.ts'
@@ -12,8 +13,16 @@ export type ClientId = 'hearthlock-cli' | 'hearthlock-operator-cli'
 
 export type SignInRequest = { clientId: ClientId } & Proof
 
-/** By what a person proves who they are. */
-type Proof = { email: Personal; password: Secret } | { passkey: SoftwarePasskey }
+/** By what a person proves who they are, here or in a browser. */
+type Proof = HereProof | { browser: (url: URL) => void; signal: AbortSignal }
+type HereProof =
+  | {
+      email: Personal
+      password: Secret
+      /** Asked for when the account has a second factor. */
+      code?: (() => Promise<Secret>) | undefined
+    }
+  | { passkey: SoftwarePasskey }
 
 /** RFC 8252 section 7.3. Nothing listens there: this client is its own user agent and reads the redirect itself. */
 const REDIRECT_URI = 'http://127.0.0.1/callback'
@@ -28,11 +37,13 @@ export async function signIn(
   const key = await newProofKey(clock)
   const verifier = randomBytes(32).toString('base64url')
   const state = randomBytes(16).toString('base64url')
+  const browser = 'browser' in proof ? await awaitBrowser(state) : undefined
+  const redirectUri = browser?.redirectUri ?? REDIRECT_URI
   const start = new URL(endpoints.authorization)
   start.search = new URLSearchParams({
     client_id: clientId,
     response_type: 'code',
-    redirect_uri: REDIRECT_URI,
+    redirect_uri: redirectUri,
     scope: 'openid offline_access',
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
     code_challenge_method: 'S256',
@@ -40,7 +51,7 @@ export async function signIn(
     state,
   }).toString()
 
-  const callback = await passInteraction(start, baseUrl, proof)
+  const callback = await comeBack(start, baseUrl, proof, browser)
   const answer = callback.searchParams
   // RFC 9207: the answer must be from the server that was asked; `state` ties it to this very request.
   if (answer.get('state') !== state) throw unexpected('state')
@@ -60,7 +71,7 @@ export async function signIn(
     parameters: {
       grant_type: 'authorization_code',
       client_id: clientId,
-      redirect_uri: REDIRECT_URI,
+      redirect_uri: redirectUri,
       code,
       code_verifier: verifier,
     },
@@ -68,8 +79,23 @@ export async function signIn(
   return { baseUrl, clientId, privateJwk: key.privateJwk, ...tokens }
 }
 
+async function comeBack(
+  start: URL,
+  baseUrl: string,
+  proof: Proof,
+  browser: BrowserReturn | undefined,
+): Promise<URL> {
+  if (!browser || !('browser' in proof)) return await passInteraction(start, baseUrl, proof as HereProof)
+  try {
+    proof.browser(start)
+    return await browser.wait(proof.signal)
+  } finally {
+    browser.close()
+  }
+}
+
 /** Goes where a browser would go, answers the form, and returns the redirect that ends the sign-in. */
-async function passInteraction(start: URL, baseUrl: string, proof: Proof): Promise<URL> {
+async function passInteraction(start: URL, baseUrl: string, proof: HereProof): Promise<URL> {
   const jar = createCookieJar()
   let url = start
   let answered = false
@@ -91,7 +117,11 @@ async function passInteraction(start: URL, baseUrl: string, proof: Proof): Promi
   }
   async function answerForm(form: URL): Promise<Response> {
     if (!('passkey' in proof)) {
-      return await ask(form, { email: proof.email.reveal(), password: proof.password.reveal() })
+      const answer = await ask(form, { email: proof.email.reveal(), password: proof.password.reveal() })
+      if (answer.status !== 422 || !proof.code) return answer
+      const refused = await errorOf(answer)
+      if (refused.code !== 'second_factor_needed') throw refused
+      return await ask(form, { code: (await proof.code()).reveal() })
     }
     const options = await ask(new URL(`${form.pathname}/passkey`, form), {})
     if (!options.ok) return options

@@ -57,11 +57,16 @@
   }
 
   let waiting
+  let clicked = false
+  let asked = Promise.resolve()
   async function signIn(mediation) {
     waiting?.abort()
     waiting = new AbortController()
     const { signal } = waiting
-    const options = await post(`${url}/passkey`, {})
+    // One after the other: a sign-in has one challenge, and the last one asked for must be the last one given.
+    asked = asked.catch(() => {}).then(() => post(`${url}/passkey`, {}))
+    const options = await asked
+    signal.throwIfAborted()
     const credential = await navigator.credentials.get({
       publicKey: {
         ...options,
@@ -103,6 +108,7 @@
   }
 
   async function run(work) {
+    clicked = true
     button.disabled = true
     try {
       await work()
@@ -124,7 +130,7 @@
     part.hidden = false
     button.addEventListener('click', () => void run(ceremony === 'sign-in' ? () => signIn() : create))
     const offersWhileTyping = await PublicKeyCredential.isConditionalMediationAvailable?.()
-    if (ceremony === 'sign-in' && offersWhileTyping) {
+    if (ceremony === 'sign-in' && offersWhileTyping && !clicked) {
       await signIn('conditional').catch((error) => {
         if (error.name !== 'AbortError' && error.name !== 'NotAllowedError') show(error)
       })

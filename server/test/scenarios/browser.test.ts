@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { CUSTOMER } from '../support/household.ts'
 import { createInstallation, type Installation } from '../support/installation.ts'
 
@@ -225,6 +225,32 @@ describe.skipIf(!existsSync(CHROMIUM))(`signing in with a browser (needs ${CHROM
       await page.getByRole('button', { name: 'Add a passkey' }).click()
       await page.getByRole('alert').waitFor()
       expect(await page.getByRole('alert').textContent()).toMatch(/used already/)
+      await page.context().close()
+    })
+
+    it('the command signs in by the browser, which hands back to it', async () => {
+      const page = await open('about:blank')
+      await authenticator(page, true)
+      const person = { email: 'terminal@example.org', name: 'Terminal' }
+      const { stdout } = await at.cli([
+        'sign-up',
+        '--passkey',
+        '--email',
+        person.email,
+        '--name',
+        person.name,
+      ])
+      await page.goto(/http:\S+/.exec(stdout)?.[0] as string)
+      await page.getByRole('button', { name: 'Add a passkey' }).click()
+      await page.getByText('The passkey is there').waitFor()
+      let printed = ''
+      const signingIn = at.cli(['sign-in'], { onOutput: (text) => (printed += text) })
+      await vi.waitFor(() => expect(printed).toMatch(/http:\S+\s/), { timeout: TIMEOUT_MS })
+      await page.goto(/http:\S+/.exec(printed)?.[0] as string)
+      await page.getByText('go back to the terminal').waitFor()
+      expect((await signingIn).stdout).toContain('Signed in')
+      expect((await at.cli(['whoami'])).stdout).toContain(person.email)
+      expect((await at.cli(['passkeys'])).stdout).toContain('Passkey')
       await page.context().close()
     })
 

@@ -31,7 +31,10 @@ export interface Installation {
   /** kill -9 of the server, its database left behind as it was. */
   kill(): Promise<void>
   /** Runs a `hearthlock` command as a person would; `input` is what is typed. */
-  cli(args: string[], options?: { input?: string; env?: NodeJS.ProcessEnv }): Promise<CommandResult>
+  cli(
+    args: string[],
+    options?: { input?: string; env?: NodeJS.ProcessEnv; onOutput?: (text: string) => void },
+  ): Promise<CommandResult>
   dispose(): Promise<void>
 }
 
@@ -93,7 +96,7 @@ export async function createInstallation(extraEnv: NodeJS.ProcessEnv = {}): Prom
     },
     stop: () => end(server, 'SIGINT'),
     kill: async () => void (await end(server, 'SIGKILL')),
-    cli: (args, options = {}) => run(args, { ...env, ...options.env }, options.input),
+    cli: (args, options = {}) => run(args, { ...env, ...options.env }, options),
     async dispose() {
       // A fresh start after a kill takes care of the database that was left behind.
       if (server && server.signalCode === 'SIGKILL') await installation.start().catch(() => {})
@@ -112,10 +115,15 @@ async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Pro
   return code
 }
 
-async function run(args: string[], env: NodeJS.ProcessEnv, input?: string): Promise<CommandResult> {
+async function run(
+  args: string[],
+  env: NodeJS.ProcessEnv,
+  { input, onOutput }: { input?: string; onOutput?: (text: string) => void },
+): Promise<CommandResult> {
   const child = spawn(process.execPath, [BIN, ...args], { env, stdio: 'pipe' })
   const result: CommandResult = { code: null, stdout: '', stderr: '' }
   child.stdout.on('data', (chunk) => (result.stdout += chunk))
+  if (onOutput) child.stdout.on('data', (chunk) => onOutput(String(chunk)))
   child.stderr.on('data', (chunk) => (result.stderr += chunk))
   child.stdin.on('error', () => {})
   child.stdin.end(input === undefined ? '' : `${input}\n`)
