@@ -128,6 +128,9 @@ export interface Identity extends AccountCare {
   stats(): Record<string, number>
 }
 
+/** Ends, in the transaction, what households let an operator do: they are support no longer. */
+export type EndSupport = (tx: Tx, operator: AccountId) => Promise<void>
+
 export interface IdentityOptions {
   database: Database
   keys: Keys
@@ -139,6 +142,7 @@ export interface IdentityOptions {
   /** Writes a letter within the transaction, which is sent after its commit. */
   sendLetter: SendLetter
   holds: Holds
+  endSupport?: EndSupport | undefined
   /** What other processes that share the database have changed is heard on it. */
   bus?: Pick<Bus, 'subscribe'> | undefined
   /** Only for tests that need many accounts. */

@@ -2,7 +2,7 @@ import type Provider from 'oidc-provider'
 import type { JWK } from 'oidc-provider'
 import { AppError } from '../core/index.ts'
 import { createAccountChanges } from './account-changes.ts'
-import { createAccountErasure } from './account-erasure.ts'
+import { createAccountRemoval } from './account-removal.ts'
 import { createAccounts } from './accounts.ts'
 import { createArtifacts, grantHandle } from './artifacts.ts'
 import { createAuthenticate } from './authenticate.ts'
@@ -129,7 +129,14 @@ export function createIdentity(options: IdentityOptions): Identity {
     limits: rateLimits,
     registration: () => running().registration,
   })
-  const operators = createOperators({ database, vault, accounts })
+  const removal = createAccountRemoval({ accounts, sessions, changes })
+  const operators = createOperators({
+    database,
+    vault,
+    accounts,
+    removal,
+    endSupport: options.endSupport ?? (async () => {}),
+  })
 
   let signingKey: JWK | undefined
   let started: Started | undefined
@@ -244,7 +251,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     ...recovery,
     ...emailAddress,
     ...ownSessions,
-    ...createAccountErasure({ accounts, sessions, changes }),
+    eraseAccount: removal.remove,
     notices: notices.newest,
     dismissNotice: notices.dismiss,
     onNotice: changes.onNotice,

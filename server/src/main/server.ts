@@ -134,6 +134,7 @@ async function startRooms(
     issuer: () => url,
     sendLetter: mail.enqueue,
     holds: { begin: registry.holdBack, end: registry.endHold },
+    endSupport: registry.endOperator,
   })
   // A reader that is behind takes larger steps: live state then costs less a record.
   const stream = createStream({ database, keys, clock, log, limits: { readRecords: 10_000 } })

@@ -43,6 +43,7 @@ const doors: Record<string, Who> = {
   'OPTIONS /.well-known/openid-configuration': 'everybody',
 
   'GET /v1/me': account,
+  'DELETE /v1/me': account,
   'DELETE /v1/me/session': account,
   'GET /v1/me/passkeys': account,
   'POST /v1/me/passkeys': account,

@@ -6,6 +6,7 @@ import {
   connectDevice,
   newCustomer,
   newOperator,
+  operatorWith,
   provisionDevice,
   type Rooms,
   startRooms,
@@ -238,6 +239,26 @@ describe('people of a household over HTTP', () => {
       await ada.request('DELETE', home(`/support-access/${await idOf(operator)}`))
       await expect(operator.request('GET', device())).rejects.toMatchObject({ code: 'not_found' })
       expect(await ada.request('GET', home('/support-access'))).toEqual({ access: [] })
+    })
+
+    it('that is support no longer, or no operator, has no access that would wake up again', async () => {
+      const grants = async () =>
+        (await rooms.database.pool.query("select 1 from registry.access_grant where grantee = 'operator'"))
+          .rowCount
+      const ends: ((accountId: string) => Promise<unknown>)[] = [
+        (id) => operator.request('PUT', `/v1/operators/${id}/roles`, { body: { roles: ['analyst'] } }),
+        (id) => operator.request('DELETE', `/v1/operators/${id}`),
+      ]
+      for (const end of ends) {
+        const helper = await operatorWith(rooms, ['support'])
+        const { code } = await helper.request<{ code: string }>('POST', '/v1/operator/access-requests')
+        const body = { code, devices: [lock.deviceId], acts: ['view'], hours: 1 }
+        await ada.request('POST', home('/support-access'), { body })
+        expect(await grants()).toBe(1)
+        await end(await idOf(helper))
+        expect(await grants()).toBe(0)
+        await expect(helper.request('GET', device())).rejects.toBeDefined()
+      }
     })
   })
 })

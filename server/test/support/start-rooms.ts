@@ -140,6 +140,7 @@ export async function startRooms({
     issuer: () => url,
     sendLetter: mail.enqueue,
     holds: { begin: registry.holdBack, end: registry.endHold },
+    endSupport: registry.endOperator,
     limits: {
       signInPerAddress: roomy,
       signUpPerAddress: roomy,
