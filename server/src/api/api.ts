@@ -35,6 +35,7 @@ import { passkeyRoutes } from './passkeys.ts'
 import { provisioningRoutes } from './provisioning.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { recoveryRoutes } from './recovery.ts'
+import { secondFactorRoutes } from './second-factor.ts'
 import { createServer, listen } from './server.ts'
 import { sessionRoutes } from './sessions.ts'
 import { signUpRoutes } from './sign-up.ts'
@@ -143,6 +144,7 @@ export function createApi(options: ApiOptions): Api {
     exportRoutes(parts)
     erasureRoutes(parts)
     passkeyRoutes(parts)
+    secondFactorRoutes(parts)
     householdRoutes(parts)
     householdLogRoutes(parts)
     memberRoutes(parts)

@@ -14,6 +14,7 @@ import { addOutboxCommands } from './outbox.ts'
 import { addPasskeyCommands } from './passkeys.ts'
 import { addPeopleCommands } from './people.ts'
 import { addRecoveryCommands } from './recovery.ts'
+import { addSecondFactorCommands } from './second-factor.ts'
 import { addSessionCommands } from './sessions.ts'
 import { addSimulateCommand } from './simulate.ts'
 import { addStartCommand } from './start.ts'
@@ -64,6 +65,7 @@ function buildProgram(context: CliContext): Command {
   addRecoveryCommands(program, context)
   addSessionCommands(program, context)
   addPasskeyCommands(program, context)
+  addSecondFactorCommands(program, context)
   addHomeCommands(program, context)
   addExportCommand(program, context)
   addEraseCommand(program, context)

@@ -16,6 +16,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   sign_in_refused: 401,
   not_found: 404,
   too_large: 413,
+  second_factor_needed: 422,
   rate_limited: 429,
   unavailable: 503,
 }

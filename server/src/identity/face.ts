@@ -66,6 +66,17 @@ export interface PasskeyFace {
   remove(accountId: AccountId, passkeyId: string): Promise<void>
 }
 
+/** The code of an authenticator app (RFC 6238) beside the password. Passkeys need none. */
+export interface SecondFactorFace {
+  state(accountId: AccountId): Promise<{ on: boolean; recoveryCodes: number }>
+  /** For the app, as text and as otpauth:// for a QR code; counts when a first code has come. @throws AppError conflict */
+  begin(accountId: AccountId): Promise<{ secret: Secret; uri: Secret }>
+  /** @returns recovery codes, each good once in place of the app's. @throws AppError second_factor_needed, conflict, rate_limited */
+  confirm(accountId: AccountId, code: Secret): Promise<Secret[]>
+  /** @throws AppError second_factor_needed: without a right code it stays; not_found, rate_limited */
+  remove(accountId: AccountId, code: Secret): Promise<void>
+}
+
 /** The maker's staff. One security officer at least stays. */
 export interface OperatorFace {
   list(): Promise<{ accountId: AccountId; email: Personal; name: Personal; roles: OperatorRole[] }[]>
@@ -94,6 +105,7 @@ export interface Identity extends AccountCare {
   /** The same without a password: the account comes into being with its passkey. */
   signUpWithPasskey(person: Omit<NewPerson, 'password'>): Promise<PasskeyLink>
   readonly passkeys: PasskeyFace
+  readonly secondFactor: SecondFactorFace
   /** A one-use code, valid for an hour; a new one ends the one before. `undefined` when there is an operator. */
   operatorEnrolment(): Promise<Secret | undefined>
   /** A one-use code, valid for a day, as long as who gave it may give it. */

@@ -34,6 +34,8 @@ import { createRecoveries } from './recoveries.ts'
 import { createRecovery } from './recovery.ts'
 import { createReplayCache } from './replay-cache.ts'
 import { createReuseNotice } from './reuse-notice.ts'
+import { createSecondFactor } from './second-factor.ts'
+import { createSecondStep, type HalfSignedIn } from './second-step.ts'
 import { createSessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
 import { createMakeCustomer, createSignUp } from './sign-up.ts'
@@ -90,6 +92,9 @@ export function createIdentity(options: IdentityOptions): Identity {
   const nonces = createDpopNonces({ clock })
   const replays = createReplayCache({ clock, maxEntries: limits.proofsRemembered })
   const passkeys = createPasskeys({ database, keys, clock })
+  const secondFactor = createSecondFactor({ database, keys, clock, vault })
+  const waiting = createOneUse<HalfSignedIn>({ database, keys, clock, kind: 'second-step' })
+  const secondStep = createSecondStep({ secondFactor, waiting, limits: rateLimits })
   const challenges = createOneUse<Challenge>({ database, keys, clock, kind: 'challenge' })
   const tickets = createOneUse<Ticket>({ database, keys, clock, kind: 'passkey' })
   const firstCodes = createOneUse<Enrolment>({ database, keys, clock, kind: 'first-operator' })
@@ -117,7 +122,13 @@ export function createIdentity(options: IdentityOptions): Identity {
     passwords,
     recoveries,
     sessions,
-    others: { removeSince: passkeys.removeSince, checkSecondFactor: async () => {} },
+    others: {
+      checkSecondFactor: secondFactor.check,
+      async removeSince(tx, accountId, sinceMs) {
+        await passkeys.removeSince(tx, accountId, sinceMs)
+        await secondFactor.removeSince(tx, accountId, sinceMs)
+      },
+    },
     holds,
     answerMs: limits.signUpAnswerMs,
   })
@@ -185,6 +196,7 @@ export function createIdentity(options: IdentityOptions): Identity {
         limits: rateLimits,
         log,
       }),
+      secondStep,
       registration,
       hasPasskey: async (accountId) => (await passkeys.count(accountId)) > 0,
       issuer: issuer(),
@@ -248,6 +260,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       },
       remove: passkeys.remove,
     },
+    secondFactor,
     ...recovery,
     ...emailAddress,
     ...ownSessions,

@@ -10,6 +10,8 @@ import { passkeyOfferPage } from './passkey-page.ts'
 import { PASSKEY_PAGE, type PasskeyRegistration } from './passkey-registration.ts'
 import type { PasskeySignIn } from './passkey-sign-in.ts'
 import { readFields } from './request-body.ts'
+import { secondFactorPage } from './second-factor-page.ts'
+import type { SecondStep } from './second-step.ts'
 import type { SignedIn, SignIn } from './sign-in.ts'
 import { signInPage } from './sign-in-page.ts'
 
@@ -17,6 +19,7 @@ export interface InteractionOptions {
   provider: Provider
   signIn: SignIn
   passkeySignIn: PasskeySignIn
+  secondStep: SecondStep
   registration: PasskeyRegistration
   hasPasskey(accountId: SignedIn['accountId']): Promise<boolean>
   issuer: string
@@ -58,14 +61,23 @@ export function createInteraction(o: InteractionOptions) {
       const beganAtMs = o.clock.nowMs()
       const fields = await readFields(req)
       if (typeof fields.email === 'string') email = fields.email
-      const signedIn = await proven(o, details, fields, asked.remoteAddress)
-      await finish(o, req, res, details, { ...signedIn, beganAtMs }, json)
+      const signedIn =
+        typeof fields.code === 'string'
+          ? await o.secondStep.finish(details.uid, new Secret(fields.code), asked.remoteAddress)
+          : await o.secondStep.after(details.uid, {
+              ...(await proven(o, details, fields, asked.remoteAddress)),
+              beganAtMs,
+            })
+      await finish(o, req, res, details, signedIn, json)
     } catch (caught) {
       const refusal = refusalOf(caught)
       if (!refusal.code) o.log.error('a sign-in failed', { error: caught })
       const shown = { email, problem: problemText(refusal) }
+      const wantsCode = details && (await o.secondStep.waits(details.uid))
       const page =
-        details && refusal.code ? formPage(details, shown) : errorPage(refusal.code ? 'expired' : 'failed')
+        details && refusal.code
+          ? formPage(details, shown, wantsCode)
+          : errorPage(refusal.code ? 'expired' : 'failed')
       sendRefusal(res, refusal, json ? undefined : page)
     }
   }
@@ -146,12 +158,19 @@ async function finish(
   res.end()
 }
 
-function formPage(details: Details, shown: { email?: string | undefined; problem?: string }): Page {
+function formPage(
+  details: Details,
+  shown: { email?: string | undefined; problem?: string },
+  wantsCode = false,
+): Page {
+  const action = `/oauth/interaction/${details.uid}`
+  const redirectOrigin = new URL(String(details.params.redirect_uri)).origin
+  if (wantsCode) return secondFactorPage({ action, redirectOrigin, ...shown })
   return signInPage({
-    action: `/oauth/interaction/${details.uid}`,
+    action,
     clientTitle: clientOf(details.params.client_id)?.title ?? 'Hearthlock',
     passkeyOnly: kindOf(details) === 'operator',
-    redirectOrigin: new URL(String(details.params.redirect_uri)).origin,
+    redirectOrigin,
     ...shown,
   })
 }

@@ -30,6 +30,7 @@ export type IdentityTables = {
     credential_digest: Buffer
     sealed: Buffer
   }
+  'identity.second_factor': { account_id: AccountId; sealed: Buffer }
   'identity.one_use': { kind: string; name_digest: Buffer; sealed: Buffer; expires_at: Date }
   'identity.signing_key': { only_one: ColumnType<boolean, true | undefined, never>; sealed: Buffer }
   'identity.mailed_code': {

@@ -53,6 +53,10 @@ const doors: Record<string, Who> = {
   'GET /v1/me/sessions': account,
   'DELETE /v1/me/sessions': account,
   'DELETE /v1/me/sessions/:sessionId': account,
+  'GET /v1/me/second-factor': customer,
+  'POST /v1/me/second-factor': customer,
+  'POST /v1/me/second-factor/confirm': customer,
+  'POST /v1/me/second-factor/remove': customer,
   'GET /v1/me/export': customer,
   'POST /v1/me/email': customer,
   'POST /v1/me/email/verification': customer,
@@ -112,13 +116,14 @@ describe('who gets past the door of which route', () => {
   let rooms: Rooms
   let clients: Record<Caller, Client>
   let walking = false
+  const atTheDoor: (string | symbol)[] = ['authenticate', 'dpopNonce']
 
   /** While we walk, whoever gets to a room is told so, and nothing happens there. */
   function watched<Room extends object>(room: Room): Room {
     return new Proxy(room, {
       get(target, name, receiver) {
         const value = Reflect.get(target, name, receiver)
-        if (!walking || name === 'authenticate') return value
+        if (!walking || atTheDoor.includes(name)) return value
         if (typeof value === 'object' && value !== null) return watched(value)
         if (typeof value !== 'function') return value
         return () => {
