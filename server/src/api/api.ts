@@ -10,6 +10,7 @@ import { createAuthenticate } from './authentication.ts'
 import { commandRoutes } from './commands.ts'
 import { deviceAuthorityRoutes } from './device-authority.ts'
 import { deviceRoutes } from './devices.ts'
+import { disputeRoutes } from './disputes.ts'
 import { emailAddressRoutes } from './email-address.ts'
 import { erasureRoutes } from './erasure.ts'
 import { exportRoutes } from './export.ts'
@@ -32,6 +33,7 @@ import { operatorRoutes } from './operators.ts'
 import { createMetrics, isLoopback, opsRoutes } from './ops.ts'
 import { outboxRoutes } from './outbox.ts'
 import { passkeyRoutes } from './passkeys.ts'
+import { pastDeviceRoutes } from './past-devices.ts'
 import { provisioningRoutes } from './provisioning.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { recoveryRoutes } from './recovery.ts'
@@ -40,6 +42,7 @@ import { createServer, listen } from './server.ts'
 import { sessionRoutes } from './sessions.ts'
 import { signUpRoutes } from './sign-up.ts'
 import { supportAccessRoutes } from './support-access.ts'
+import { tenureRoutes } from './tenures.ts'
 
 export interface ApiOptions {
   identity: Identity
@@ -153,6 +156,9 @@ export function createApi(options: ApiOptions): Api {
     supportAccessRoutes(parts)
     liveRoutes(parts)
     deviceRoutes(parts)
+    tenureRoutes(parts)
+    pastDeviceRoutes(parts)
+    disputeRoutes(parts)
     commandRoutes(parts)
     operatorRoutes(parts)
     outboxRoutes(parts)

@@ -55,10 +55,11 @@ export function createAuthenticate(o: {
   }
 }
 
-/** An operator needs this role; without it the route is not there. */
-export function role(needed: Principal['roles'][number]): preHandlerAsyncHookHandler {
+/** An operator needs one of these roles; without it the route is not there. */
+export function role(...needed: Principal['roles']): preHandlerAsyncHookHandler {
   return async (request) => {
-    if (!principalOf(request).roles.includes(needed)) throw new AppError('not_found')
+    const { roles } = principalOf(request)
+    if (!needed.some((each) => roles.includes(each))) throw new AppError('not_found')
   }
 }
 

@@ -1,19 +1,12 @@
-import Type from 'typebox'
 import { asId, type DeviceId, Personal } from '../core/index.ts'
-import type { TimelineEntry } from '../home/index.ts'
 import type { RouteParts } from './app.ts'
 import { byRoom } from './authentication.ts'
 import { DeviceShape, showDevice } from './device-shape.ts'
 import { principalOf } from './principal.ts'
-import { AnyObject, HumanText, Id, strict, Time, time } from './shapes.ts'
+import { HumanText, Id, strict } from './shapes.ts'
+import { PageQuery, showTimeline, TimelineShape } from './timeline-shape.ts'
 
 export const DeviceParams = strict({ deviceId: Id })
-const EntryShape = strict({
-  seq: Type.Integer(),
-  at: Time,
-  kind: Type.String({ description: 'attributes, events, availability or command' }),
-  payload: AnyObject,
-})
 const tags = ['device']
 
 export function deviceRoutes({ app, authenticate, limit, registry, home }: RouteParts): void {
@@ -64,18 +57,8 @@ export function deviceRoutes({ app, authenticate, limit, registry, home }: Route
         summary: 'What the device did in this tenure, newest first',
         tags,
         params: DeviceParams,
-        querystring: strict({
-          before: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
-          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
-        }),
-        response: {
-          200: strict({
-            entries: Type.Array(EntryShape),
-            next: Type.Optional(
-              Type.Integer({ description: 'Give it as `before` for the page that follows' }),
-            ),
-          }),
-        },
+        querystring: PageQuery,
+        response: { 200: TimelineShape },
       },
       preHandler: [byRoom],
     },
@@ -86,14 +69,7 @@ export function deviceRoutes({ app, authenticate, limit, registry, home }: Route
         limit: pageSize,
         ...(before === undefined ? {} : { before }),
       })
-      return {
-        entries: page.entries.map(showEntry),
-        ...(page.next === undefined ? {} : { next: page.next }),
-      }
+      return showTimeline(page)
     },
   )
-}
-
-function showEntry({ seq, atMs, kind, payload }: TimelineEntry) {
-  return { seq, at: time(atMs), kind, payload: payload as Record<string, unknown> }
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
+import { addHouseholdDisputeCommands } from './disputes.ts'
 import { devicesIn, findDevice, findHousehold, listDevices, listHouseholds, NO_HOMES } from './find.ts'
 import { nicknamesOf, sentence } from './household-log.ts'
 import { addInvitationCommands } from './invitations.ts'
@@ -18,6 +19,7 @@ export function addHomeCommands(program: Command, context: CliContext): void {
   addMemberCommands(homes, context)
   addInvitationCommands(homes, context)
   addSupportCommands(homes, context)
+  addHouseholdDisputeCommands(homes, context)
   homes.action(async () => {
     const rows = (await listHouseholds(context.as('customer'))).map((home) => [
       home.name,

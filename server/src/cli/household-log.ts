@@ -25,6 +25,16 @@ export function sentence(entry: LogEntryShape, nicknames: ReadonlyMap<string, st
       return details.tenureEnded === true
         ? `Somebody reset ${device}, and it is nobody's now`
         : `Somebody reset ${device}; it is still this home's`
+    case 'dispute_opened':
+      return `The maker was asked to take ${device} out of this home; owners can object until ${new Date(Number(details.dueAtMs)).toISOString()}`
+    case 'dispute_objected':
+      return `${by} objected to the dispute about ${device}`
+    case 'dispute_withdrawn':
+      return `The dispute about ${device} was withdrawn`
+    case 'dispute_rejected':
+      return `The dispute about ${device} was decided for this home`
+    case 'dispute_completed':
+      return `The dispute about ${device} was decided: it is nobody's now`
     case 'history_destroyed':
       return `${by} destroyed what ${device} had recorded`
     case 'invited':

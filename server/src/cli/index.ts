@@ -5,6 +5,7 @@ import { readClientConfig } from '../main/index.ts'
 import { type CliContext, createContext } from './context.ts'
 import { addControlCommands } from './control.ts'
 import { addDeviceTokenCommand } from './device-token.ts'
+import { addDisputeCommands } from './disputes.ts'
 import { addEraseCommand } from './erase-me.ts'
 import { addExportCommand } from './export.ts'
 import { addFactoryCommands } from './factory.ts'
@@ -12,6 +13,7 @@ import { addHomeCommands } from './homes.ts'
 import { addOperatorCommands } from './operators.ts'
 import { addOutboxCommands } from './outbox.ts'
 import { addPasskeyCommands } from './passkeys.ts'
+import { addPastDeviceCommands } from './past-devices.ts'
 import { addPeopleCommands } from './people.ts'
 import { addRecoveryCommands } from './recovery.ts'
 import { addSecondFactorCommands } from './second-factor.ts'
@@ -19,6 +21,7 @@ import { addSessionCommands } from './sessions.ts'
 import { addSimulateCommand } from './simulate.ts'
 import { addStartCommand } from './start.ts'
 import { addAccessRequestCommand } from './support-access.ts'
+import { addTenureCommands } from './tenures.ts'
 import { clean, type Terminal } from './terminal.ts'
 import { addWatchCommands } from './watch.ts'
 
@@ -69,12 +72,15 @@ function buildProgram(context: CliContext): Command {
   addHomeCommands(program, context)
   addExportCommand(program, context)
   addEraseCommand(program, context)
+  addTenureCommands(program, context)
+  addPastDeviceCommands(program, context)
   addControlCommands(program, context)
   addWatchCommands(program, context)
   addOperatorCommands(program, context)
   addAccessRequestCommand(program, context)
   addFactoryCommands(program, context)
   addOutboxCommands(program, context)
+  addDisputeCommands(program, context)
   addDeviceTokenCommand(program, context)
   addSimulateCommand(program, context)
   return program

@@ -65,6 +65,28 @@ export interface CommandShape {
   expiresAt: string
 }
 
+export interface PastDeviceShape {
+  tenureId: string
+  deviceId: string
+  nickname?: string
+  model: { name: string; title: string; deviceType: string }
+  startedAt: string
+  endedAt: string
+  how?: string
+}
+
+/** Without reason and evidence where a household asks. */
+export interface DisputeShape {
+  disputeId: string
+  deviceId: string
+  state: string
+  openedAt: string
+  dueAt: string
+  objection?: string
+  reason?: string
+  evidence?: string
+}
+
 export interface TimelineShape {
   entries: { seq: number; at: string; kind: string; payload: Record<string, unknown> }[]
   next?: number

@@ -26,7 +26,7 @@ export function addWatchCommands(program: Command, context: CliContext): void {
           const device = names.get(update.deviceId) ?? update.deviceId.slice(0, 8)
           print(
             terminal,
-            line(
+            timelineLine(
               update.at ?? new Date(context.clock.nowMs()).toISOString(),
               device,
               update.kind,
@@ -68,7 +68,10 @@ export function addWatchCommands(program: Command, context: CliContext): void {
         )
         for (const entry of page.entries) {
           const name = device.nickname ?? device.model.title
-          print(terminal, json ? JSON.stringify(entry) : line(entry.at, name, entry.kind, entry.payload))
+          print(
+            terminal,
+            json ? JSON.stringify(entry) : timelineLine(entry.at, name, entry.kind, entry.payload),
+          )
         }
         if (json) return
         if (page.entries.length === 0) print(terminal, 'Nothing has happened here yet.')
@@ -78,7 +81,7 @@ export function addWatchCommands(program: Command, context: CliContext): void {
     )
 }
 
-function line(at: string, device: string, kind: string, payload: unknown): string {
+export function timelineLine(at: string, device: string, kind: string, payload: unknown): string {
   const time = new Date(at).toLocaleTimeString('en-GB')
   return `${time}  ${device.padEnd(14)}  ${kind.padEnd(12)}  ${describe(payload)}`
 }

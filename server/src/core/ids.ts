@@ -13,6 +13,7 @@ export type TenureId = Id<'tenure'>
 export type GrantId = Id<'grant'>
 export type InvitationId = Id<'invitation'>
 export type SupportRequestId = Id<'support-request'>
+export type DisputeId = Id<'dispute'>
 export type CommandId = Id<'command'>
 export type RecordId = Id<'record'>
 export type KeyId = Id<'key'>

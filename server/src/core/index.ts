@@ -15,6 +15,7 @@ export {
   asId,
   type CommandId,
   type DeviceId,
+  type DisputeId,
   type GrantId,
   type HouseholdId,
   type InvitationId,

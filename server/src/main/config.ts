@@ -35,6 +35,8 @@ export interface Config {
   readonly ops: { readonly host: string; readonly port: number }
   /** Absent: letters stay in the outbox. */
   readonly smtp: { readonly url: Secret; readonly from: string } | undefined
+  /** How long a household may object before a dispute ends its tenure. */
+  readonly disputeWaitDays: number
   readonly logLevel: LogLevel
 }
 
@@ -117,6 +119,9 @@ const Environment = Type.Object({
       description: 'the sender of letters: hearthlock@example.org, or Hearthlock <hearthlock@example.org>',
     }),
   ),
+  HEARTHLOCK_DISPUTE_WAIT_DAYS: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 90, description: 'a number of days from 1 to 90' }),
+  ),
   HEARTHLOCK_LOG_LEVEL: Type.Optional(LogLevel),
 })
 type Environment = Static<typeof Environment>
@@ -142,6 +147,7 @@ const flagKeys = {
   opsPort: 'HEARTHLOCK_OPS_PORT',
   smtpUrl: 'HEARTHLOCK_SMTP_URL',
   mailFrom: 'HEARTHLOCK_MAIL_FROM',
+  disputeWaitDays: 'HEARTHLOCK_DISPUTE_WAIT_DAYS',
   logLevel: 'HEARTHLOCK_LOG_LEVEL',
 } as const satisfies Record<string, Key>
 
@@ -199,6 +205,7 @@ export function readConfig(
     mqtt: mqttConfig(values, machine),
     ops: { host: '127.0.0.1', port: values.HEARTHLOCK_OPS_PORT ?? 9464 },
     smtp: smtpConfig(values),
+    disputeWaitDays: values.HEARTHLOCK_DISPUTE_WAIT_DAYS ?? 14,
     logLevel: values.HEARTHLOCK_LOG_LEVEL ?? 'info',
   })
 }
@@ -228,7 +235,7 @@ function validate(texts: Record<string, string>): Environment {
   const values = Object.fromEntries(
     Object.entries(texts).map(([key, text]) => [
       key,
-      key.endsWith('_PORT') && /^\d{1,5}$/.test(text) ? Number(text) : text,
+      /_(PORT|DAYS)$/.test(key) && /^\d{1,5}$/.test(text) ? Number(text) : text,
     ]),
   )
   if (Value.Check(Environment, values)) return values

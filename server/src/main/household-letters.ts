@@ -16,6 +16,12 @@ const SENTENCES: Partial<Record<HouseholdEvent['kind'], string>> = {
   received: 'A device has come from another home.',
   device_reset:
     'Somebody pressed the reset button of a device. The log of your home says whether it is still yours.',
+  dispute_opened:
+    'The maker was asked to end your hold on a device. An owner of your home can object until the time is up: npx hearthlock homes disputes',
+  dispute_objected: 'An owner of a home objected to a dispute about a device.',
+  dispute_withdrawn: 'A dispute about a device of your home was withdrawn.',
+  dispute_rejected: 'A dispute about a device of your home was decided in your favour.',
+  dispute_completed: 'A device is no longer held by your home: a dispute about it was decided.',
   history_destroyed: 'What a former device had recorded was destroyed.',
 }
 

@@ -122,6 +122,7 @@ async function startRooms(
     bus,
     notify: householdLetters(mail),
     caches,
+    disputeWaitDays: config.disputeWaitDays,
     isOnline: reach.isOnline,
   })
   const identity = createIdentity({

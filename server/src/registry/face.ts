@@ -10,6 +10,7 @@ import type {
   Tx,
 } from '../core/index.ts'
 import type { Act, MemberRole } from './acts.ts'
+import type { DisputeProcess } from './dispute-face.ts'
 import type { GuestSchedule } from './guest-schedule.ts'
 import type { History, TenureEnd } from './history.ts'
 import type { LogPage } from './household-event.ts'
@@ -173,7 +174,7 @@ export interface AccessChange {
   householdId: HouseholdId
 }
 
-export interface Registry extends People {
+export interface Registry extends People, DisputeProcess {
   /** Makes or opens the device authority. */
   start(): Promise<void>
   close(): Promise<void>

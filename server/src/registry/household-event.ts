@@ -20,6 +20,8 @@ type Kind =
   | { kind: 'claimed' | 'received' | 'transfer_cancelled' | 'history_destroyed' }
   | { kind: 'released' | 'transferred_away'; history: History }
   | { kind: 'transfer_offered'; untilMs: number; history: History }
+  | { kind: 'dispute_opened'; dueAtMs: number }
+  | { kind: 'dispute_objected' | 'dispute_withdrawn' | 'dispute_rejected' | 'dispute_completed' }
   /** By hand, on the device. Of a model that must be released the tenure holds on. */
   | { kind: 'device_reset'; tenureEnded: boolean }
 
@@ -55,6 +57,11 @@ const TOLD: ReadonlySet<HouseholdEvent['kind']> = new Set<HouseholdEvent['kind']
   'device_reset',
   'history_destroyed',
   'account_erased',
+  'dispute_opened',
+  'dispute_objected',
+  'dispute_withdrawn',
+  'dispute_rejected',
+  'dispute_completed',
 ])
 
 export function isTold({ kind }: HouseholdEvent): boolean {

@@ -16,6 +16,7 @@ import { createChanges } from './changes.ts'
 import { createClaims } from './claims.ts'
 import { createDeviceAuthentication } from './device-authentication.ts'
 import { createDeviceResets } from './device-resets.ts'
+import { createDisputes } from './disputes.ts'
 import type { Registry } from './face.ts'
 import { createHints } from './hints.ts'
 import { createHouseholdEndings } from './household-endings.ts'
@@ -50,6 +51,8 @@ export interface RegistryOptions {
   caches?: Caches | undefined
   /** Has people told what happened in their households; nobody is told without it. */
   notify?: Notify | undefined
+  /** How long a household may object before a dispute ends its tenure; 14 unless said. */
+  disputeWaitDays?: number | undefined
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
@@ -91,6 +94,8 @@ export function createRegistry(options: RegistryOptions): Registry {
   const claims = createClaims({ database, keys, resets, isOnline, ...starting })
   const releases = createReleases({ database, access, ...ending })
   const transfers = createTransfers({ database, keys, clock, ...starting, ...ending })
+  const waitDays = options.disputeWaitDays ?? 14
+  const disputes = createDisputes({ database, keys, clock, access, waitDays, ...ending })
   const past = createPastTenures({
     database,
     clock,
@@ -142,6 +147,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     acceptTransfer: transfers.acceptTransfer,
     recordReset: resets.recordReset,
     isResetKnown: resets.isResetKnown,
+    ...disputes,
     pastDevices: past.pastDevices,
     pastDevice: past.pastDevice,
     destroyHistory: past.destroyHistory,

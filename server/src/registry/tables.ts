@@ -1,7 +1,8 @@
-import type { ColumnType } from 'kysely'
+import type { ColumnType, Generated } from 'kysely'
 import type {
   AccountId,
   DeviceId,
+  DisputeId,
   GrantId,
   HouseholdId,
   InvitationId,
@@ -98,6 +99,14 @@ export type RegistryTables = {
     /** Sealed: how and when it ended. */
     ending: Buffer | null
     history: ColumnType<History, History | undefined>
+  }
+  /** Sealed: all of it. */
+  'registry.dispute': {
+    dispute_id: DisputeId
+    number: Generated<number>
+    tenure_id: TenureId
+    open: boolean
+    content: Buffer
   }
   'registry.transfer_offer': {
     tenure_id: TenureId

@@ -39,6 +39,8 @@ export interface TenureEndings {
   endTenure(tx: Tx, tenure: Tenure, end: EndOfTenure): Promise<TenureChange>
   /** Of a tenure that has ended and whose history was kept; the caller has locked its row. */
   destroyHistory(tx: Tx, tenure: Tenure): Promise<void>
+  /** What the household's own records are sealed with. */
+  householdKey(householdId: HouseholdId, tx?: Tx): Promise<SealingKey>
   endingOf(row: Pick<Tenure, 'tenureId' | 'householdId'>, sealed: Buffer): Promise<Ending>
   beforeTenureEnds(hook: BeforeTenureEnds): () => void
 }
@@ -76,6 +78,8 @@ export function createTenureEndings(d: {
   }
 
   return {
+    householdKey,
+
     async endTenure(tx, tenure, end) {
       const tables = tx.withTables<RegistryTables>()
       const { how, history } = end
@@ -96,6 +100,12 @@ export function createTenureEndings(d: {
       for (const table of ['registry.access_grant', 'registry.transfer_offer'] as const) {
         await tables.deleteFrom(table).where('tenure_id', '=', tenureId).execute()
       }
+      await tables
+        .updateTable('registry.dispute')
+        .set({ open: false })
+        .where('tenure_id', '=', tenureId)
+        .where('open', '=', true)
+        .execute()
       // What a reset opened before this end, it does not open after it: the former household has the device in hand.
       if (how !== 'reset') {
         await tables
@@ -136,6 +146,8 @@ function eventOf(deviceId: DeviceId, { how, history, by }: EndOfTenure): Househo
       return { kind: 'released', by, deviceId, history }
     case 'transferred':
       return { kind: 'transferred_away', by, deviceId, history }
+    case 'disputed':
+      return { kind: 'dispute_completed', deviceId }
     case 'reset':
       return { kind: 'device_reset', deviceId, tenureEnded: true }
     default:

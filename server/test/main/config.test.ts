@@ -56,6 +56,7 @@ describe('defaults', () => {
       http: { host: '127.0.0.1', port: 8080, tls: undefined, publicUrl: undefined },
       mqtt: { host: '127.0.0.1', port: 8883, plain: undefined, hostnames: ['localhost', '127.0.0.1', '::1'] },
       ops: { host: '127.0.0.1', port: 9464 },
+      disputeWaitDays: 14,
       logLevel: 'info',
     })
     expect(Object.isFrozen(config.mqtt.hostnames)).toBe(true)
