@@ -31,5 +31,5 @@ export function oauthRoutes({ app, limit, identity }: RouteParts): void {
 }
 
 function postsSignIn(request: FastifyRequest): boolean {
-  return request.method === 'POST' && /^\/oauth\/interaction\/[^/]*$/.test(request.raw.url ?? '')
+  return request.method === 'POST' && /^\/oauth\/(interaction\/[^/]*|recovery)$/.test(request.raw.url ?? '')
 }

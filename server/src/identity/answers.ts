@@ -15,6 +15,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   invalid_request: 400,
   sign_in_refused: 401,
   not_found: 404,
+  code_refused: 422,
   too_large: 413,
   second_factor_needed: 422,
   rate_limited: 429,
@@ -31,6 +32,13 @@ export function refusalOf(caught: unknown): Refusal {
     return { status: 400, code: 'invalid_request', text: 'This sign-in has expired. Start again.' }
   }
   return { status: 500, text: 'Something went wrong.' }
+}
+
+/** For a person, with when to come back. */
+export function problemText({ text, retryAfterSeconds }: Refusal): string {
+  if (!retryAfterSeconds) return text
+  const minutes = Math.ceil(retryAfterSeconds / 60)
+  return `${text} You can try again in ${retryAfterSeconds < 90 ? `${retryAfterSeconds} seconds` : `${minutes} minutes`}.`
 }
 
 export function wantsJson(req: IncomingMessage): boolean {

@@ -32,6 +32,7 @@ import { createProvider, signInOf } from './provider.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { createRecoveries } from './recoveries.ts'
 import { createRecovery } from './recovery.ts'
+import { createRecoveryDoor } from './recovery-http.ts'
 import { createReplayCache } from './replay-cache.ts'
 import { createReuseNotice } from './reuse-notice.ts'
 import { createSecondFactor } from './second-factor.ts'
@@ -71,6 +72,7 @@ interface Started {
   interaction: ReturnType<typeof createInteraction>
   registration: PasskeyRegistration
   passkeyDoor: ReturnType<typeof createPasskeyDoor>
+  recoveryDoor: ReturnType<typeof createRecoveryDoor>
 }
 
 export function createIdentity(options: IdentityOptions): Identity {
@@ -210,6 +212,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       interaction,
       registration,
       passkeyDoor: createPasskeyDoor({ registration, issuer: issuer() }),
+      recoveryDoor: createRecoveryDoor({ recovery, issuer: issuer(), log }),
     }
     return started
   }
@@ -282,6 +285,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       provider: () => running().callback,
       interaction: () => running().interaction,
       passkeyDoor: () => running().passkeyDoor,
+      recoveryDoor: () => running().recoveryDoor,
       issuer,
       callers,
       spendToBegin: (remoteAddress) => rateLimits.spendForAddress('begin', remoteAddress),

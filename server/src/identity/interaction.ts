@@ -2,13 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import { AppError, type Clock, type Log, Personal, Secret } from '../core/index.ts'
-import { type Refusal, refusalOf, sendJson, sendPage, sendRefusal, wantsJson } from './answers.ts'
+import { problemText, refusalOf, sendJson, sendPage, sendRefusal, wantsJson } from './answers.ts'
 import { clientOf } from './clients.ts'
 import { ownOrigin } from './own-origin.ts'
 import { errorPage, type Page } from './page.ts'
 import { passkeyOfferPage } from './passkey-page.ts'
 import { PASSKEY_PAGE, type PasskeyRegistration } from './passkey-registration.ts'
 import type { PasskeySignIn } from './passkey-sign-in.ts'
+import { RECOVERY_PAGE } from './recovery-http.ts'
 import { readFields } from './request-body.ts'
 import { secondFactorPage } from './second-factor-page.ts'
 import type { SecondStep } from './second-step.ts'
@@ -170,13 +171,8 @@ function formPage(
     action,
     clientTitle: clientOf(details.params.client_id)?.title ?? 'Hearthlock',
     passkeyOnly: kindOf(details) === 'operator',
+    recoveryUrl: RECOVERY_PAGE,
     redirectOrigin,
     ...shown,
   })
-}
-
-function problemText({ text, retryAfterSeconds }: Refusal): string {
-  if (!retryAfterSeconds) return text
-  const minutes = Math.ceil(retryAfterSeconds / 60)
-  return `${text} You can try again in ${retryAfterSeconds < 90 ? `${retryAfterSeconds} seconds` : `${minutes} minutes`}.`
 }

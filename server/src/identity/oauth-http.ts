@@ -6,6 +6,7 @@ import type { Identity } from './face.ts'
 import type { createInteraction } from './interaction.ts'
 import { errorPage } from './page.ts'
 import type { createPasskeyDoor } from './passkey-http.ts'
+import { type createRecoveryDoor, RECOVERY_PAGE } from './recovery-http.ts'
 
 const INTERACTION = /^\/oauth\/interaction\/([\w-]{1,128})(\/passkey)?$/
 const PASSKEYS = /^\/oauth\/passkeys(\/options)?$/
@@ -19,6 +20,7 @@ export function createOAuthHandler(o: {
   issuer: () => string
   interaction: () => ReturnType<typeof createInteraction>
   passkeyDoor: () => ReturnType<typeof createPasskeyDoor>
+  recoveryDoor: () => ReturnType<typeof createRecoveryDoor>
   callers: Callers
   /** @throws AppError rate_limited */
   spendToBegin: (remoteAddress: string | undefined) => void
@@ -36,6 +38,8 @@ export function createOAuthHandler(o: {
     const [, uid, ceremony] = INTERACTION.exec(path) ?? []
     if (uid !== undefined && (req.method === 'POST' || (req.method === 'GET' && !ceremony))) {
       await o.interaction()(req, res, { uid, passkey: ceremony !== undefined, remoteAddress })
+    } else if (path === RECOVERY_PAGE) {
+      await o.recoveryDoor()(req, res, remoteAddress)
     } else if (PASSKEYS.test(path)) {
       await o.passkeyDoor()(req, res, path)
     } else {

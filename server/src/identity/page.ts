@@ -26,6 +26,7 @@ button,.button{display:block;width:100%;padding:.8rem;font:inherit;font-weight:6
 button:disabled{opacity:.6;cursor:default}
 .second{color:var(--act);background:transparent}
 .button.second{margin-top:.75rem}
+.aside{display:block;margin-top:1rem;text-align:center;color:var(--act)}
 .or{display:flex;align-items:center;gap:.75rem;margin:1.25rem 0;color:var(--soft)}
 .or::before,.or::after{content:"";flex:1;border-top:1px solid var(--line)}`
 const script = readFileSync(new URL('./page-script.js', import.meta.url), 'utf8')

@@ -8,6 +8,8 @@ export interface SignInForm {
   redirectOrigin: string
   /** Operators have no password. */
   passkeyOnly: boolean
+  /** Where "Forgot password" leads. */
+  recoveryUrl: string
   email?: string | undefined
   problem?: string | undefined
 }
@@ -46,6 +48,7 @@ ${problemLine(form.problem)}
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" maxlength="1024" required${focus.password}>
 <button type="submit" class="second">Sign in</button>
-</form>`,
+</form>
+<a class="aside" href="${escapeHtml(form.recoveryUrl)}">Forgot password</a>`,
   })
 }

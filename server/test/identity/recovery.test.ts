@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { Personal, Secret } from '../../src/core/index.ts'
 import type { IdentityLimits, Principal } from '../../src/identity/index.ts'
+import { makePasskey } from './support/authenticator.ts'
 import { ada, type Setup, setUp } from './support/setup.ts'
 import { type Tokens, UserAgent } from './support/user-agent.ts'
 
@@ -202,6 +203,42 @@ describe('an address that was never confirmed', () => {
     expect(response.headers.get('location') ?? '').not.toContain('code=')
     const { principal } = await session(newPassword)
     expect(await s.identity.sessions(principal.accountId)).toHaveLength(1)
+  })
+})
+
+describe('passkeys', () => {
+  const addedBy = async (url: string) => (await makePasskey(new UserAgent(s.url), url)).answer.status
+
+  it('of an address that was never confirmed go with a recovery', async () => {
+    await setUpAda({}, false)
+    const { principal } = await session()
+    const { url } = await s.identity.passkeys.add(principal.accountId)
+    expect(await addedBy(url.reveal())).toBe(200)
+    await complete(await mailedCode())
+    expect(await s.identity.passkeys.list(principal.accountId)).toEqual([])
+  })
+
+  it('cannot be made any more by a link from before a recovery', async () => {
+    await setUpAda()
+    const { principal } = await session()
+    const { url } = await s.identity.passkeys.add(principal.accountId)
+    s.clock.advance(1)
+    await complete(await mailedCode())
+    expect(await addedBy(url.reveal())).toBe(404)
+    expect(await s.identity.passkeys.list(principal.accountId)).toEqual([])
+  })
+
+  it('that were added since go when it is denied, and none from before', async () => {
+    await setUpAda()
+    const before = await session()
+    const { accountId } = before.principal
+    expect(await addedBy((await s.identity.passkeys.add(accountId)).url.reveal())).toBe(200)
+    s.clock.advance(1)
+    await complete(await mailedCode())
+    expect(await addedBy((await s.identity.passkeys.add(accountId)).url.reveal())).toBe(200)
+    const [older] = await s.identity.passkeys.list(accountId)
+    await s.identity.denyRecovery(before.principal)
+    expect(await s.identity.passkeys.list(accountId)).toEqual([older])
   })
 })
 

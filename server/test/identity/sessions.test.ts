@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { neighbourhood, Personal } from '../../src/core/index.ts'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createBus, neighbourhood, Personal, silentLog } from '../../src/core/index.ts'
+import { createIdentity } from '../../src/identity/index.ts'
 import { ada, type Setup, setUp } from './support/setup.ts'
 import { newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
 
@@ -77,6 +78,33 @@ describe('ending sessions', () => {
     await expect(here.use()).resolves.toBeTruthy()
     await s.identity.endAllSessions(here.principal)
     await expect(here.use()).rejects.toMatchObject({ code: 'unauthenticated' })
+  })
+
+  it('is heard by other processes, as a notice is', async () => {
+    const { database, keys, vault, mail, clock } = s
+    const bus = createBus({ database, log: silentLog })
+    await bus.start()
+    const holds = { begin: async () => {}, end: async () => {} }
+    const other = createIdentity({
+      ...{ database, keys, vault, clock, bus, holds, log: silentLog, sendLetter: mail.enqueue },
+      issuer: s.url,
+    })
+    await other.start()
+    try {
+      const [ended, noticed] = [vi.fn(), vi.fn()]
+      other.onSessionsChange(ended)
+      other.onNotice(noticed)
+      const one = await session()
+      await s.identity.endSession(one.principal)
+      await vi.waitFor(() => expect(ended).toHaveBeenCalledWith({ accountId: one.principal.accountId }))
+      const two = await session()
+      await two.agent.refresh(two.tokens.refresh_token)
+      await two.agent.refresh(two.tokens.refresh_token)
+      await vi.waitFor(() => expect(noticed).toHaveBeenCalledWith({ accountId: one.principal.accountId }))
+    } finally {
+      await other.close()
+      await bus.close()
+    }
   })
 
   it('of somebody else is not possible', async () => {

@@ -141,6 +141,7 @@ export async function startRooms({
     sendLetter: mail.enqueue,
     holds: { begin: registry.holdBack, end: registry.endHold },
     endSupport: registry.endOperator,
+    bus,
     limits: {
       signInPerAddress: roomy,
       signUpPerAddress: roomy,
