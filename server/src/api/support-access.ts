@@ -35,6 +35,31 @@ export function supportAccessRoutes({ app, authenticate, limit, registry, vault 
     },
   )
 
+  app.get(
+    '/v1/operator/devices',
+    {
+      onRequest: [authenticate.operator, limit.perAccount],
+      schema: {
+        summary: 'The devices that households let the caller use now',
+        tags: ['operator'],
+        response: {
+          200: strict({ devices: Type.Array(strict({ ...DeviceGrantShape.properties, until: Time })) }),
+        },
+      },
+      preHandler: [role('support')],
+    },
+    async (request) => {
+      const devices = await registry.supportedDevices(principalOf(request).accountId)
+      return {
+        devices: devices.map(({ deviceId, acts, untilMs }) => ({
+          deviceId,
+          acts: [...acts],
+          until: time(untilMs),
+        })),
+      }
+    },
+  )
+
   app.post(
     '/v1/households/:householdId/support-access',
     {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
+import type { Client } from '../client/index.ts'
 import { AppError } from '../core/index.ts'
 import type { CliContext } from './context.ts'
 import { findDevice } from './find.ts'
@@ -7,7 +8,7 @@ import type { CommandShape } from './shapes.ts'
 import { print } from './terminal.ts'
 import { wholeNumber } from './whole-number.ts'
 
-interface Asked {
+export interface Asked {
   command: string
   arguments?: Record<string, unknown>
 }
@@ -68,11 +69,11 @@ export function addControlCommands(program: Command, context: CliContext): void 
     })
 }
 
-interface WaitOption {
+export interface WaitOption {
   wait: number
 }
 
-function withWait(command: Command): Command {
+export function withWait(command: Command): Command {
   return command.option(
     '--wait <seconds>',
     'how long to wait for the outcome, 0 to 30',
@@ -81,7 +82,7 @@ function withWait(command: Command): Command {
   )
 }
 
-function parseArguments(text: string): Record<string, unknown> {
+export function parseArguments(text: string): Record<string, unknown> {
   try {
     return JSON.parse(text)
   } catch (cause) {
@@ -92,9 +93,19 @@ function parseArguments(text: string): Record<string, unknown> {
   }
 }
 
-async function send(context: CliContext, wanted: string, asked: Asked, { wait }: WaitOption): Promise<void> {
+async function send(context: CliContext, wanted: string, asked: Asked, option: WaitOption): Promise<void> {
   const client = context.as('customer')
-  const { deviceId } = await findDevice(client, wanted)
+  await ask(context, client, (await findDevice(client, wanted)).deviceId, asked, option)
+}
+
+/** Asks the device, waits for its outcome, and says what that is. */
+export async function ask(
+  context: CliContext,
+  client: Client,
+  deviceId: string,
+  asked: Asked,
+  { wait }: WaitOption,
+): Promise<void> {
   const command = await client.request<CommandShape>('POST', `/v1/devices/${deviceId}/commands`, {
     body: asked,
     // Sent again after a lost answer, the same command is not carried out twice.

@@ -20,7 +20,7 @@ import { addSecondFactorCommands } from './second-factor.ts'
 import { addSessionCommands } from './sessions.ts'
 import { addSimulateCommand } from './simulate.ts'
 import { addStartCommand } from './start.ts'
-import { addAccessRequestCommand } from './support-access.ts'
+import { addSupportOperatorCommands } from './support.ts'
 import { addTenureCommands } from './tenures.ts'
 import { clean, type Terminal } from './terminal.ts'
 import { addWatchCommands } from './watch.ts'
@@ -77,7 +77,7 @@ function buildProgram(context: CliContext): Command {
   addControlCommands(program, context)
   addWatchCommands(program, context)
   addOperatorCommands(program, context)
-  addAccessRequestCommand(program, context)
+  addSupportOperatorCommands(program, context)
   addFactoryCommands(program, context)
   addOutboxCommands(program, context)
   addDisputeCommands(program, context)

@@ -89,20 +89,3 @@ export function addSupportCommands(homes: Command, context: CliContext): void {
       print(terminal, 'Ended.')
     })
 }
-
-/** The operator's side: a code to say, and devices by their ids once a household has given them. */
-export function addAccessRequestCommand(program: Command, context: CliContext): void {
-  program
-    .command('request-access')
-    .description('get a one-use code to say to a household that asks for support (operators)')
-    .action(async () => {
-      const { code, expiresAt } = await context
-        .as('operator')
-        .request<{ code: string; expiresAt: string }>('POST', '/v1/operator/access-requests')
-      print(context.terminal, `Say this code to the household: ${code}`)
-      print(
-        context.terminal,
-        `It works once, until ${expiresAt}. An owner enters it: npx hearthlock homes support give`,
-      )
-    })
-}

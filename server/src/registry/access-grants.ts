@@ -43,6 +43,8 @@ export interface AccessGrants {
   /** @returns how many there were */
   end(tx: Tx, householdId: HouseholdId, accountId: AccountId): Promise<number>
   list(householdId: HouseholdId, grantee: Grantee): Promise<StandingGrant[]>
+  /** All that an account was granted, wherever. */
+  of(accountId: AccountId, grantee: Grantee): Promise<StandingGrant[]>
 }
 
 const TERMS_BYTES = 128
@@ -61,6 +63,27 @@ export function createAccessGrants({ database, keys }: { database: Database; key
       )
       .executeTakeFirst()
     return Number(numDeletedRows)
+  }
+
+  const standing = (grantee: Grantee) =>
+    database.queries
+      .withTables<RegistryTables>()
+      .selectFrom('registry.access_grant as access')
+      .innerJoin('registry.tenure as tenure', 'tenure.tenure_id', 'access.tenure_id')
+      .select(['access.grant_id', 'access.account_id', 'access.terms', 'tenure.device_id', 'tenure.key_id'])
+      .where('tenure.ended_hour', 'is', null)
+      .where('access.grantee', '=', grantee)
+      .orderBy('tenure.started_hour')
+      .orderBy('tenure.tenure_id')
+
+  async function open(
+    row: Awaited<ReturnType<ReturnType<typeof standing>['executeTakeFirstOrThrow']>>,
+  ): Promise<StandingGrant> {
+    const key = await keys.open(row.key_id)
+    const { acts, untilMs } = parseJson<{ acts: GrantedAct[]; untilMs?: number }>(
+      key.unseal(grantPlace(row.grant_id), row.terms),
+    )
+    return { accountId: row.account_id, deviceId: row.device_id, acts, untilMs }
   }
 
   return {
@@ -95,28 +118,12 @@ export function createAccessGrants({ database, keys }: { database: Database; key
       }
     },
 
-    async list(householdId, grantee) {
-      const rows = await database.queries
-        .withTables<RegistryTables>()
-        .selectFrom('registry.access_grant as access')
-        .innerJoin('registry.tenure as tenure', 'tenure.tenure_id', 'access.tenure_id')
-        .select(['access.grant_id', 'access.account_id', 'access.terms', 'tenure.device_id', 'tenure.key_id'])
-        .where('tenure.household_id', '=', householdId)
-        .where('tenure.ended_hour', 'is', null)
-        .where('access.grantee', '=', grantee)
-        .orderBy('tenure.started_hour')
-        .orderBy('tenure.tenure_id')
-        .execute()
-      return Promise.all(
-        rows.map(async (row) => {
-          const key = await keys.open(row.key_id)
-          const { acts, untilMs } = parseJson<{ acts: GrantedAct[]; untilMs?: number }>(
-            key.unseal(grantPlace(row.grant_id), row.terms),
-          )
-          return { accountId: row.account_id, deviceId: row.device_id, acts, untilMs }
-        }),
-      )
-    },
+    list: async (householdId, grantee) =>
+      Promise.all(
+        (await standing(grantee).where('tenure.household_id', '=', householdId).execute()).map(open),
+      ),
+    of: async (accountId, grantee) =>
+      Promise.all((await standing(grantee).where('access.account_id', '=', accountId).execute()).map(open)),
   }
 }
 

@@ -89,6 +89,8 @@ export interface People {
     request: InHousehold & { code: Secret; devices: DeviceId[]; acts: GrantedAct[]; hours: number },
   ): Promise<SupportAccess>
   supportAccess(accountId: AccountId, householdId: HouseholdId): Promise<SupportAccess[]>
+  /** What households let an operator do now; each use is asked for, and logged, by itself. */
+  supportedDevices(operator: AccountId): Promise<(DeviceGrant & { untilMs: number })[]>
   endSupportAccess(request: InHousehold & { operator: AccountId }): Promise<void>
   /** Ends all that an operator asked for and was given, when they stop being one. */
   endOperator(tx: Tx, operator: AccountId): Promise<void>

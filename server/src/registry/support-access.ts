@@ -32,7 +32,12 @@ const MAX_HOURS = 72
  */
 export type Support = Pick<
   People,
-  'requestSupportAccess' | 'giveSupportAccess' | 'supportAccess' | 'endSupportAccess' | 'endOperator'
+  | 'requestSupportAccess'
+  | 'giveSupportAccess'
+  | 'supportAccess'
+  | 'supportedDevices'
+  | 'endSupportAccess'
+  | 'endOperator'
 >
 
 export interface SupportOptions {
@@ -152,6 +157,13 @@ export function createSupport(d: SupportOptions): Support {
         byOperator.set(operator, access)
       }
       return [...byOperator.values()]
+    },
+
+    async supportedDevices(operator) {
+      const grants = await d.grants.of(operator, 'operator')
+      return grants
+        .map(({ deviceId, acts, untilMs = 0 }) => ({ deviceId, acts, untilMs }))
+        .filter(({ untilMs }) => untilMs > now())
     },
 
     async endSupportAccess({ accountId, householdId, operator }) {

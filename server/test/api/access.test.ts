@@ -110,6 +110,7 @@ const doors: Record<string, Who> = {
   'POST /v1/disputes/:disputeId/withdraw': ['support'],
   'POST /v1/disputes/:disputeId/reject': ['security'],
   'POST /v1/disputes/:disputeId/complete': ['support', 'security'],
+  'GET /v1/operator/devices': ['support'],
   'GET /v1/operators': ['security'],
   'POST /v1/operators/invitations': ['security'],
   'PUT /v1/operators/:accountId/roles': ['security'],

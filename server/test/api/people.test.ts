@@ -220,6 +220,9 @@ describe('people of a household over HTTP', () => {
         operator: { name: 'Olga' },
         devices: [{ deviceId: lock.deviceId, acts: ['view'] }],
       })
+      expect(await operator.request('GET', '/v1/operator/devices')).toMatchObject({
+        devices: [{ deviceId: lock.deviceId, acts: ['view'] }],
+      })
       expect(await operator.request('GET', device())).toMatchObject({ deviceId: lock.deviceId })
       expect(await operator.request('GET', device('/timeline'))).toHaveProperty('entries')
       const command = { body: { command: 'DoorLock.UnlockDoor' } }
@@ -239,6 +242,7 @@ describe('people of a household over HTTP', () => {
       await ada.request('DELETE', home(`/support-access/${await idOf(operator)}`))
       await expect(operator.request('GET', device())).rejects.toMatchObject({ code: 'not_found' })
       expect(await ada.request('GET', home('/support-access'))).toEqual({ access: [] })
+      expect(await operator.request('GET', '/v1/operator/devices')).toEqual({ devices: [] })
     })
 
     it('that is support no longer, or no operator, has no access that would wake up again', async () => {
