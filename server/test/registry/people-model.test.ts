@@ -14,7 +14,7 @@ import { createWorld, refusal, type World } from './world.ts'
 
 const HOUR_MS = 3_600_000
 const START_MS = Date.parse('2026-03-02T00:30:00Z')
-const ACCOUNTS = 5
+const ACCOUNTS = 4
 const DEVICES = 2
 
 type Role = 'owner' | 'adult' | 'guest'
@@ -93,7 +93,8 @@ function forget(m: Reference, who: number): void {
   for (const [id, { by }] of m.invitations) if (by === who) m.invitations.delete(id)
 }
 
-const account = fc.nat(ACCOUNTS - 1)
+/** The founder more often than others: else few sequences would get far. */
+const account = fc.oneof(fc.constant(0), fc.nat(ACCOUNTS - 1))
 const device = fc.nat(DEVICES - 1)
 const guest = fc.record({
   days: fc.integer({ min: 1, max: 3 }),
@@ -279,19 +280,22 @@ const steps = [
 ]
 
 it('whoever comes into a household, and what each may do when, agrees with the reference over any sequence of steps', async () => {
-  const property = fc.asyncProperty(fc.commands(steps, { maxCommands: 50 }), async (commands) => {
-    world.time.nowMs = START_MS
-    const ada = await home(world)
-    const devices = [await held(world, ada), await held(world, ada)]
-    const accounts = [ada.owner, ...Array.from({ length: ACCOUNTS - 1 }, () => newId<AccountId>())]
-    const m: Reference = {
-      nowMs: START_MS,
-      members: new Map([[0, { role: 'owner' }]]),
-      invitations: new Map(),
-      heldBack: new Map(),
-    }
-    const real: Real = { accounts, householdId: ada.householdId, devices, codes: new Map() }
-    await fc.asyncModelRun(() => ({ model: m, real }), commands)
-  })
-  await fc.assert(property, { numRuns: 60 })
+  const property = fc.asyncProperty(
+    fc.commands(steps, { maxCommands: 60, size: 'max' }),
+    async (commands) => {
+      world.time.nowMs = START_MS
+      const ada = await home(world)
+      const devices = [await held(world, ada), await held(world, ada)]
+      const accounts = [ada.owner, ...Array.from({ length: ACCOUNTS - 1 }, () => newId<AccountId>())]
+      const m: Reference = {
+        nowMs: START_MS,
+        members: new Map([[0, { role: 'owner' }]]),
+        invitations: new Map(),
+        heldBack: new Map(),
+      }
+      const real: Real = { accounts, householdId: ada.householdId, devices, codes: new Map() }
+      await fc.asyncModelRun(() => ({ model: m, real }), commands)
+    },
+  )
+  await fc.assert(property, { numRuns: 40 })
 }, 240_000)
