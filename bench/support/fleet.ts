@@ -16,7 +16,7 @@ import {
 import { createEmbeddedPostgres } from '../../server/src/embedded/index.ts'
 import { createKeys, derivePurposeSecret, openKeyFile } from '../../server/src/keys/index.ts'
 import { readConfig, startServer } from '../../server/src/main/index.ts'
-import { createRegistry } from '../../server/src/registry/index.ts'
+import { createRegistry, type Registry } from '../../server/src/registry/index.ts'
 
 const BIN = fileURLToPath(new URL('../../server/bin/hearthlock.js', import.meta.url))
 const MODEL = new URL('../../server/models/hearth-bulb.json', import.meta.url)
@@ -98,6 +98,17 @@ export async function createBenchInstallation(
       await rm(directory, { recursive: true, force: true })
     },
   }
+}
+
+/** Bulbs with passwords that nobody holds yet. */
+export async function makeBulbs(registry: Registry, count: number): Promise<FleetDevice[]> {
+  const model = await registry.addModel(JSON.parse(await readFile(MODEL, 'utf8')))
+  const made = await registry.provision({ modelId: model.id, count }, { withPassword: true })
+  return made.map(({ deviceId, password, claimCode }) => ({
+    deviceId,
+    password: password?.reveal() ?? '',
+    claimCode: claimCode.reveal(),
+  }))
 }
 
 /** Through the rooms and not through the doors: two thousand claims over HTTP are not what is measured. */
