@@ -133,6 +133,20 @@ describe('an erased account', () => {
     expect(kept).toEqual([])
   })
 
+  it('takes the histories along that the household kept of devices which it has given away', async () => {
+    const ada = await settled()
+    await rooms.registry.release({ accountId: ada.accountId, deviceId: ada.lock.deviceId, history: 'kept' })
+    const [past] = await rooms.registry.pastDevices(ada.accountId, ada.householdId)
+    await erase(ada, ends(ada))
+    await expect(rooms.keys.open(past?.keyId as KeyId)).rejects.toMatchObject({ code: 'not_found' })
+    const left = await query(
+      `select 1 from home.timeline where tenure_id = $1
+       union all select 1 from registry.tenure where tenure_id = $1 and history = 'kept'`,
+      [past?.tenureId],
+    )
+    expect(left).toEqual([])
+  })
+
   it('is not opened by rows from before, with the keys that are there now', async () => {
     const ada = await settled()
     const subjects = `select $1::text union select $2::text union
