@@ -151,6 +151,26 @@ describe('care of an account over HTTP', () => {
     await expect(here.request('GET', '/v1/me')).rejects.toMatchObject({ code: 'unauthenticated' })
   })
 
+  it('a session that ends while its live stream is being opened gets none', async () => {
+    const raced = await startRooms({
+      replace: ({ identity }) => ({ identity: { ...identity, isSessionLive: async () => false } }),
+    })
+    try {
+      const client = createClient({ baseUrl: raced.url, store: memorySessionStore() })
+      const email = new Personal('ada@example.org')
+      await client.signUp({ email, name: new Personal('Ada'), password: PASSWORD })
+      await client.signIn({ clientId: 'hearthlock-cli', email, password: PASSWORD })
+      const home = await client.request<{ householdId: string }>('POST', '/v1/households', {
+        body: { name: 'Flat' },
+      })
+      const path = `/v1/households/${home.householdId}/live`
+      await expect(client.request('GET', path)).rejects.toMatchObject({ status: 401 })
+      expect(raced.api.stats().api_live_streams).toBe(0)
+    } finally {
+      await raced.close()
+    }
+  })
+
   it('another address needs a fresh sign-in', async () => {
     let offsetMs = 0
     const clock = { nowMs: () => Date.now() + offsetMs }

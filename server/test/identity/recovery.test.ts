@@ -1,3 +1,4 @@
+import { Secret as OtpSecret, TOTP } from 'otpauth'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Personal, Secret } from '../../src/core/index.ts'
 import type { IdentityLimits, Principal } from '../../src/identity/index.ts'
@@ -203,6 +204,58 @@ describe('an address that was never confirmed', () => {
     expect(response.headers.get('location') ?? '').not.toContain('code=')
     const { principal } = await session(newPassword)
     expect(await s.identity.sessions(principal.accountId)).toHaveLength(1)
+  })
+})
+
+describe('a second factor', () => {
+  const otpOf = (secret: Secret, steps: number) =>
+    new Secret(
+      new TOTP({ secret: OtpSecret.fromBase32(secret.reveal()) }).generate({
+        timestamp: s.clock.nowMs() + steps * 30_000,
+      }),
+    )
+  async function turnOn(accountId: Principal['accountId']): Promise<Secret> {
+    const { secret } = await s.identity.secondFactor.begin(accountId)
+    await s.identity.secondFactor.confirm(accountId, otpOf(secret, -1))
+    return secret
+  }
+
+  it('is not got around: without it, or with a wrong or used one, the password stays and so does the code', async () => {
+    await setUpAda()
+    const { principal } = await session()
+    const secret = await turnOn(principal.accountId)
+    const code = await mailedCode()
+    const needed = { code: 'second_factor_needed' }
+    await expect(complete(code)).rejects.toMatchObject(needed)
+    await expect(complete(code, { otp: new Secret('000000') })).rejects.toMatchObject(needed)
+    await expect(complete(code, { otp: otpOf(secret, -1) })).rejects.toMatchObject(needed)
+    expect(s.held).toEqual([])
+    await complete(code, { otp: otpOf(secret, 0) })
+    expect(await s.identity.secondFactor.state(principal.accountId)).toMatchObject({ on: true })
+  })
+
+  it('is not asked of whoever has no right code: nobody learns that there is one', async () => {
+    await setUpAda()
+    await turnOn((await session()).principal.accountId)
+    await mailedCode()
+    await expect(complete(wrong)).rejects.toMatchObject(refused)
+  })
+
+  it('of an address that was never confirmed goes with a recovery', async () => {
+    await setUpAda({}, false)
+    const { principal } = await session()
+    await turnOn(principal.accountId)
+    await complete(await mailedCode())
+    expect(await s.identity.secondFactor.state(principal.accountId)).toMatchObject({ on: false })
+  })
+
+  it('that was set up since a recovery goes when it is denied', async () => {
+    await setUpAda()
+    const { principal } = await session()
+    await complete(await mailedCode())
+    await turnOn(principal.accountId)
+    await s.identity.denyRecovery(principal)
+    expect(await s.identity.secondFactor.state(principal.accountId)).toMatchObject({ on: false })
   })
 })
 
