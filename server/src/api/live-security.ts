@@ -6,7 +6,7 @@ import { showNotice } from './notice-shape.ts'
 /** What happens to an account, on its open live streams. */
 export interface LiveSecurity {
   /** Sessions may have ended, here or in another process: ends the streams of those that have. */
-  look(accountId: AccountId): void
+  look(accountId: AccountId): Promise<void>
   /** Sends the newest notice. */
   tell(accountId: AccountId): void
 }
@@ -27,8 +27,8 @@ export function createLiveSecurity(o: {
   }
 
   return {
-    look(accountId) {
-      for (const sessionId of o.live.sessionsOf(accountId)) void endUnlessLive(sessionId)
+    async look(accountId) {
+      await Promise.all(o.live.sessionsOf(accountId).map(endUnlessLive))
     },
     tell(accountId) {
       if (o.live.sessionsOf(accountId).length === 0) return

@@ -1,6 +1,6 @@
 import { type AccountId, type Bus, isId, type Log } from '../core/index.ts'
 
-type Listener = (change: { accountId: AccountId }) => void
+type Listener = (change: { accountId: AccountId }) => void | Promise<void>
 
 /** The one place where the room tells others, after a commit, that something about an account has changed. */
 export interface AccountChanges {
@@ -22,13 +22,13 @@ export function createAccountChanges(o: {
   const sessions = announcer(o.log)
   const notices = announcer(o.log)
   let stopHearing: (() => void)[] = []
-  const hear = (topic: string, announce: (accountId: AccountId) => void) =>
-    o.bus?.subscribe(topic, ({ payload }) => {
-      if (isId(payload)) announce(payload as AccountId)
+  const hear = (topic: string, announce: (accountId: AccountId) => Promise<void>) =>
+    o.bus?.subscribe(topic, async ({ payload }) => {
+      if (isId(payload)) await announce(payload as AccountId)
     }) ?? (() => {})
   return {
-    sessions: sessions.announce,
-    notice: notices.announce,
+    sessions: (accountId) => void sessions.announce(accountId),
+    notice: (accountId) => void notices.announce(accountId),
     onSessions: sessions.listen,
     onNotice: notices.listen,
     start() {
@@ -43,14 +43,13 @@ export function createAccountChanges(o: {
 function announcer(log: Log) {
   const listeners = new Set<Listener>()
   return {
-    announce(accountId: AccountId): void {
-      for (const listener of listeners) {
-        try {
-          listener({ accountId })
-        } catch (error) {
-          // The change is committed: the other listeners must hear of it whatever became of this one.
-          log.error('a listener to changes of an account failed', { error, accountId })
-        }
+    /** Resolves when all have taken effect of it: a process that has not yet must not count as one that knows. */
+    async announce(accountId: AccountId): Promise<void> {
+      const told = [...listeners].map(async (listener) => listener({ accountId }))
+      for (const outcome of await Promise.allSettled(told)) {
+        // The change is committed: the other listeners must hear of it whatever became of this one.
+        if (outcome.status === 'rejected')
+          log.error('a listener to changes of an account failed', { error: outcome.reason, accountId })
       }
     },
     listen(listener: Listener): () => void {

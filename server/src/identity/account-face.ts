@@ -97,10 +97,10 @@ export interface AccountCare {
   /** Whether a sign-in has not ended. */
   isSessionLive(sessionId: string): Promise<boolean>
   /** Sessions of the account may have ended: look again. Returns the way to stop listening. */
-  onSessionsChange(listener: (change: { accountId: AccountId }) => void): () => void
+  onSessionsChange(listener: (change: { accountId: AccountId }) => void | Promise<void>): () => void
 
   /** Of the last thirty days, newest first, at most twenty. */
   notices(accountId: AccountId): Promise<Notice[]>
   dismissNotice(accountId: AccountId, noticeId: string): Promise<void>
-  onNotice(listener: (change: { accountId: AccountId }) => void): () => void
+  onNotice(listener: (change: { accountId: AccountId }) => void | Promise<void>): () => void
 }

@@ -81,7 +81,7 @@ describe('a recovery', () => {
   it('is announced to whoever listens', async () => {
     await setUpAda()
     const heard: string[] = []
-    const stop = s.identity.onNotice(({ accountId }) => heard.push(accountId))
+    const stop = s.identity.onNotice(({ accountId }) => void heard.push(accountId))
     await complete(await mailedCode())
     stop()
     expect(heard).toHaveLength(1)

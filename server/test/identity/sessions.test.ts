@@ -59,7 +59,7 @@ describe('ending sessions', () => {
   it('one: its tokens are refused at once, the others go on', async () => {
     const [here, there] = [await session(), await session()]
     const ended: string[] = []
-    s.identity.onSessionsChange(({ accountId }) => ended.push(accountId))
+    s.identity.onSessionsChange(({ accountId }) => void ended.push(accountId))
     await s.identity.endOneSession(here.principal, there.principal.sessionId)
     expect(ended).toContain(here.principal.accountId)
     await expect(there.use()).rejects.toMatchObject({ code: 'unauthenticated' })
@@ -145,7 +145,7 @@ describe('a refresh token that is used again', () => {
   it('after its rotation: ends the session for both, and the person is told by notice and letter', async () => {
     const { agent, tokens, use } = await session()
     const heard: string[] = []
-    s.identity.onNotice(({ accountId }) => heard.push(accountId))
+    s.identity.onNotice(({ accountId }) => void heard.push(accountId))
     const next = (await (await agent.refresh(tokens.refresh_token)).json()) as Tokens
     expect((await agent.refresh(tokens.refresh_token)).status).toBe(400)
     expect((await agent.refresh(next.refresh_token)).status).toBe(400)

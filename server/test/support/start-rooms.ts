@@ -3,6 +3,7 @@ import mqtt, { type MqttClient } from 'mqtt'
 import { type Api, type ApiLimits, type ApiOptions, createApi } from '../../src/api/index.ts'
 import { type Client, createClient, memorySessionStore } from '../../src/client/index.ts'
 import {
+  type AccountId,
   type Bus,
   type BusOptions,
   type Caches,
@@ -11,6 +12,7 @@ import {
   createCaches,
   type DeviceId,
   type Log,
+  newId,
   openDatabase,
   Personal,
   Secret,
@@ -251,6 +253,18 @@ export async function newCustomer({ url }: Pick<Rooms, 'url'>): Promise<Client> 
   await client.signUp({ email, name: new Personal('Ada'), password })
   await client.signIn({ clientId: 'hearthlock-cli', email, password })
   return client
+}
+
+/** Confirms the address of somebody signed in, with the code of the letter that waits in the outbox. */
+export async function confirmAddress({ mail }: Pick<Rooms, 'mail'>, client: Client): Promise<void> {
+  const { email } = await client.request<{ email: string }>('GET', '/v1/me')
+  for (const { kind, letterId } of await mail.waiting()) {
+    if (kind !== 'email_verification') continue
+    const { to, text } = await mail.show(letterId, newId<AccountId>())
+    const code = to.reveal() === email && /[0-9A-Z]{5}-[0-9A-Z]{5}/.exec(text.reveal())?.[0]
+    if (code) return await client.request('POST', '/v1/me/email/verify', { body: { code } })
+  }
+  throw new Error('no letter to confirm the address with')
 }
 
 /** The installation's one first operator, with every role. */
