@@ -33,6 +33,7 @@ import { operatorRoutes } from './operators.ts'
 import { createMetrics, isLoopback, opsRoutes } from './ops.ts'
 import { outboxRoutes } from './outbox.ts'
 import { passkeyRoutes } from './passkeys.ts'
+import { passwordRoutes } from './password.ts'
 import { pastDeviceRoutes } from './past-devices.ts'
 import { provisioningRoutes } from './provisioning.ts'
 import { createRateLimits } from './rate-limits.ts'
@@ -146,6 +147,7 @@ export function createApi(options: ApiOptions): Api {
     sessionRoutes(parts)
     exportRoutes(parts)
     erasureRoutes(parts)
+    passwordRoutes(parts)
     passkeyRoutes(parts)
     secondFactorRoutes(parts)
     householdRoutes(parts)

@@ -69,8 +69,18 @@ const FRESH_SECONDS = 10 * 60
 /** Stands behind authentication. @throws AppError fresh_sign_in_needed */
 export function freshSignIn(clock: Clock): preHandlerAsyncHookHandler {
   return async (request) => {
-    const ageMs = clock.nowMs() - principalOf(request).signedInAtMs
-    if (ageMs > FRESH_SECONDS * 1000) throw new AppError('fresh_sign_in_needed')
+    if (!isFresh(principalOf(request), clock)) throw new AppError('fresh_sign_in_needed')
+  }
+}
+
+export function isFresh({ signedInAtMs }: Pick<Principal, 'signedInAtMs'>, clock: Clock): boolean {
+  return clock.nowMs() - signedInAtMs <= FRESH_SECONDS * 1000
+}
+
+/** After a recovery, what could not be undone waits. @throws AppError held_back */
+export function notHeldBack(identity: Pick<Identity, 'isHeldBack'>): preHandlerAsyncHookHandler {
+  return async (request) => {
+    if (await identity.isHeldBack(principalOf(request))) throw new AppError('held_back')
   }
 }
 

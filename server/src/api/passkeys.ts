@@ -2,7 +2,7 @@ import Type from 'typebox'
 import { Personal } from '../core/index.ts'
 import type { PasskeyLink, PasskeyView } from '../identity/index.ts'
 import type { RouteParts } from './app.ts'
-import { byRoom, freshSignIn } from './authentication.ts'
+import { byRoom, freshSignIn, notHeldBack } from './authentication.ts'
 import { principalOf } from './principal.ts'
 import { HumanText, Id, strict, Time, time } from './shapes.ts'
 
@@ -88,7 +88,7 @@ export function passkeyRoutes({ app, authenticate, limit, identity, clock }: Rou
         params: PasskeyParams,
         response: { 204: Type.Null() },
       },
-      preHandler: [freshSignIn(clock), byRoom],
+      preHandler: [freshSignIn(clock), notHeldBack(identity), byRoom],
     },
     async (request, reply) => {
       await identity.passkeys.remove(principalOf(request).accountId, request.params.passkeyId)

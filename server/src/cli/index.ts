@@ -13,6 +13,7 @@ import { addHomeCommands } from './homes.ts'
 import { addOperatorCommands } from './operators.ts'
 import { addOutboxCommands } from './outbox.ts'
 import { addPasskeyCommands } from './passkeys.ts'
+import { addPasswordCommand } from './password.ts'
 import { addPastDeviceCommands } from './past-devices.ts'
 import { addPeopleCommands } from './people.ts'
 import { addRecoveryCommands } from './recovery.ts'
@@ -68,6 +69,7 @@ function buildProgram(context: CliContext): Command {
   addRecoveryCommands(program, context)
   addSessionCommands(program, context)
   addPasskeyCommands(program, context)
+  addPasswordCommand(program, context)
   addSecondFactorCommands(program, context)
   addHomeCommands(program, context)
   addExportCommand(program, context)

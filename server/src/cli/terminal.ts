@@ -42,24 +42,36 @@ export function table(
   }
 }
 
+/** See `askSecrets`. */
+export async function askSecret(terminal: Terminal, question: string): Promise<Secret> {
+  const [answer] = (await askSecrets(terminal, [question])) as [Secret]
+  return answer
+}
+
 /**
- * Asks for a secret without showing it; from a pipe, takes its first line. Secrets are never arguments: other
+ * Asks for secrets without showing them; from a pipe, takes a line for each. Secrets are never arguments: other
  * users of the machine can read those.
  * @throws AppError invalid_request when there is nothing to read
  */
-export async function askSecret(terminal: Terminal, question: string): Promise<Secret> {
+export async function askSecrets(terminal: Terminal, questions: readonly string[]): Promise<Secret[]> {
+  const { stdin, stderr } = terminal
+  const show = (text: string) => stdin.isTTY && stderr.write(text)
   const hidden = new Writable({ write: (_chunk, _encoding, done) => done() })
-  if (terminal.stdin.isTTY) terminal.stderr.write(question)
-  const lines = createInterface({
-    input: terminal.stdin,
-    output: hidden,
-    terminal: terminal.stdin.isTTY ?? false,
-  })
+  const lines = createInterface({ input: stdin, output: hidden, terminal: stdin.isTTY ?? false })
+  const answers: Secret[] = []
+  show(questions[0] ?? '')
   try {
-    for await (const line of lines) return new Secret(line)
+    for await (const line of lines) {
+      answers.push(new Secret(line))
+      show('\n')
+      const question = questions[answers.length]
+      if (question === undefined) return answers
+      show(question)
+    }
   } finally {
     lines.close()
-    if (terminal.stdin.isTTY) terminal.stderr.write('\n')
   }
-  throw new AppError('invalid_request', { message: `Nothing was given for "${question.trim()}".` })
+  throw new AppError('invalid_request', {
+    message: `Nothing was given for "${questions[answers.length]?.trim()}".`,
+  })
 }

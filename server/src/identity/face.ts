@@ -104,6 +104,15 @@ export interface Identity extends AccountCare {
   signUp(person: NewPerson): Promise<void>
   /** The same without a password: the account comes into being with its passkey. */
   signUpWithPasskey(person: Omit<NewPerson, 'password'>): Promise<PasskeyLink>
+  /**
+   * Sets a password, or another one, and ends every other session. `byFreshSignIn`: the caller's sign-in is a fresh one;
+   * when it was made with a passkey, the present password is not asked for.
+   * @throws AppError invalid_request (the present password, or the new one), held_back, rate_limited, unavailable
+   */
+  changePassword(
+    principal: Principal,
+    o: { current: Secret | undefined; next: Secret; byFreshSignIn: boolean },
+  ): Promise<void>
   readonly passkeys: PasskeyFace
   readonly secondFactor: SecondFactorFace
   /** A one-use code, valid for an hour; a new one ends the one before. `undefined` when there is an operator. */

@@ -7,6 +7,7 @@ import { createAccounts } from './accounts.ts'
 import { createArtifacts, grantHandle } from './artifacts.ts'
 import { createAuthenticate } from './authenticate.ts'
 import { createCallers } from './callers.ts'
+import { createChangePassword } from './change-password.ts'
 import { createDpopNonces } from './dpop-nonces.ts'
 import { createEmailAddress } from './email-address.ts'
 import { createEnrolment, createMakeOperator, type Enrolment } from './enrolment.ts'
@@ -264,6 +265,16 @@ export function createIdentity(options: IdentityOptions): Identity {
       remove: passkeys.remove,
     },
     secondFactor,
+    changePassword: createChangePassword({
+      database,
+      vault,
+      accounts,
+      passwords,
+      sessions,
+      changes,
+      limits: rateLimits,
+      isHeldBack,
+    }),
     ...recovery,
     ...emailAddress,
     ...ownSessions,

@@ -2,7 +2,7 @@ import { type Argon2Parameters, argon2, randomBytes, timingSafeEqual } from 'nod
 import { type AccountId, AppError, type Secret } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
 import { createBoundedLine } from './bounded-line.ts'
-import { normalisePassword } from './password-rules.ts'
+import { type CheckPassword, createCheckPassword, normalisePassword } from './password-rules.ts'
 
 /** OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane. */
 export const recommended: Argon2Cost = { memoryKib: 19_456, passes: 2, lanes: 1 }
@@ -14,6 +14,8 @@ export interface Argon2Cost {
 }
 
 export interface Passwords {
+  /** Whether it may be a new password. */
+  check: CheckPassword
   /** @throws AppError unavailable */
   seal(accountId: AccountId, password: Secret): Promise<Buffer>
   /**
@@ -77,6 +79,7 @@ export function createPasswords(o: {
   }
 
   return {
+    check: createCheckPassword(),
     async seal(accountId, password) {
       const [pepper] = peppers() as [Pepper]
       const salt = randomBytes(SALT_BYTES)

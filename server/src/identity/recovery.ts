@@ -14,7 +14,6 @@ import type { Accounts } from './accounts.ts'
 import { evenTime } from './even-time.ts'
 import type { MailedCodes } from './mailed-codes.ts'
 import type { Notices } from './notices.ts'
-import { checkPassword } from './password-rules.ts'
 import type { Passwords } from './passwords.ts'
 import type { RateLimits } from './rate-limits.ts'
 import type { Recoveries, Recovery } from './recoveries.ts'
@@ -101,8 +100,8 @@ export function createRecovery(
     async completeRecovery({ email, code, newPassword, otp, remoteAddress }) {
       o.limits.spendForAddress('code', remoteAddress)
       o.vault.checkEmail(email)
-      checkPassword(newPassword, email)
       o.limits.spendForAccount('code', { kind: 'customer', email, remoteAddress })
+      await o.passwords.check(newPassword, { email })
       await evenTime(o.answerMs, async () => {
         const accountId = (await o.vault.findByEmail('customer', email)) ?? newId<AccountId>()
         const account = await o.accounts.find(accountId)

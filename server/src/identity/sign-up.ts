@@ -6,7 +6,6 @@ import { evenTime } from './even-time.ts'
 import type { Identity, NewPerson } from './face.ts'
 import type { MailedCodes } from './mailed-codes.ts'
 import type { PasskeyRegistration, Ticket } from './passkey-registration.ts'
-import { checkPassword } from './password-rules.ts'
 import type { Passwords } from './passwords.ts'
 import type { RateLimits } from './rate-limits.ts'
 
@@ -40,8 +39,8 @@ export function createSignUp(o: SignUpOptions): Pick<Identity, 'signUp' | 'signU
     async signUp(person) {
       const { email, name, password, remoteAddress } = person
       check(person)
-      checkPassword(password, email)
       o.limits.spendForAccount('signUp', { kind: 'customer', email, remoteAddress })
+      await o.passwords.check(password, person)
       await evenTime(o.answerMs, async () => {
         const accountId = newId<AccountId>()
         const sealedPassword = await o.passwords.seal(accountId, password)

@@ -53,6 +53,7 @@ const doors: Record<string, Who> = {
   'GET /v1/me/sessions': account,
   'DELETE /v1/me/sessions': account,
   'DELETE /v1/me/sessions/:sessionId': account,
+  'PUT /v1/me/password': customer,
   'GET /v1/me/second-factor': customer,
   'POST /v1/me/second-factor': customer,
   'POST /v1/me/second-factor/confirm': customer,

@@ -354,6 +354,12 @@ describe('after a recovery', () => {
     await expect(s.identity.endOtherSessions(principal)).rejects.toMatchObject(held)
     await expect(s.identity.endAllSessions(principal)).rejects.toMatchObject(held)
     await expect(s.identity.endOneSession(principal, before.principal.sessionId)).rejects.toMatchObject(held)
+    const change = s.identity.changePassword(principal, {
+      current: newPassword,
+      next: new Secret('eleven nanoseconds'),
+      byFreshSignIn: true,
+    })
+    await expect(change).rejects.toMatchObject(held)
     const elsewhere = new Personal('eve@example.org')
     await expect(s.identity.requestEmailChange(principal, elsewhere)).rejects.toMatchObject(held)
     await expect(principalOf(before.agent, before.tokens)).resolves.toBeTruthy()
