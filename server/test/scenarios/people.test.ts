@@ -8,7 +8,8 @@ import { createInstallation, type Installation } from '../support/installation.t
 const PASSWORD = 'another correct horse battery'
 
 /** Two people and support around one home, with commands only. */
-describe('people of a home, on the command line', () => {
+// Many commands, each a process of its own.
+describe('people of a home, on the command line', { timeout: 180_000 }, () => {
   let at: Installation
   let lock: FactoryDevice
   let socket: MqttClient
@@ -57,7 +58,12 @@ describe('people of a home, on the command line', () => {
       'Front door',
     ])
     const link = /\S+\/join#\S+/.exec(printed)?.[0] ?? ''
-    expect(await ok(['homes', 'invitations'])).toContain('Front door (view)')
+    const listed = await ok(['homes', 'invitations'])
+    expect(listed).toContain('Front door (view)')
+    await ok(['homes', 'invite', '--as', 'adult'])
+    const other = /^([0-9a-f-]{36})\s+adult/m.exec(await ok(['homes', 'invitations']))?.[1] ?? ''
+    await ok(['homes', 'revoke', other])
+    expect(await ok(['homes', 'invitations'])).toBe(listed)
     expect(await bob(['homes', 'join'], link)).toContain('You are in the home Home, as guest')
     expect(await bob(['devices'])).toContain('Front door')
     await refusedToBob(['unlock', 'Front door', '--wait', '0'])
@@ -85,6 +91,10 @@ describe('people of a home, on the command line', () => {
     const code = codeOf(await ok(['homes', 'invite', '--as', 'adult']))
     await bob(['homes', 'join', code])
     expect((await at.cli(['homes', 'leave'])).stderr).toContain('last owner')
+    const until = new Date(Date.now() + 86_400_000).toISOString()
+    await ok(['homes', 'guest', 'Bob', '--until', until, '--control', 'Front door'])
+    expect(await ok(['homes', 'members'])).toContain('Front door (control)')
+    await ok(['homes', 'adult', 'Bob'])
     await ok(['homes', 'hand-over', 'Bob', '--stay-owner'])
     expect(await bob(['homes'])).toMatch(/Home\s+owner/)
   })
