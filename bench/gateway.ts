@@ -45,7 +45,7 @@ function acceptingRooms(): { registry: GatewayRegistry; stream: GatewayStream; d
   const tenureOf = (deviceId: DeviceId) => ({ deviceId, tenureId: deviceId as string as TenureId }) as Tenure
   const identify = async (id: string) => {
     const deviceId = id as DeviceId
-    return { deviceId, model, tenure: tenureOf(deviceId), method: 'password' as const }
+    return { deviceId, model, tenure: tenureOf(deviceId), method: 'password' as const, rotationDue: false }
   }
   return {
     registry: {
@@ -56,6 +56,8 @@ function acceptingRooms(): { registry: GatewayRegistry; stream: GatewayStream; d
       onTenureChange: () => () => {},
       recordReset: async () => ({ tenureEnded: false }),
       isResetKnown: async () => false,
+      isRotationDue: async () => false,
+      rotateCredential: () => Promise.reject(new Error('not here')),
     },
     stream: {
       writer: async () => ({ append: async () => {}, close() {} }),

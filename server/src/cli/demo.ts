@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, createClient, fileSessionStore, isClientError, passkeyFile } from '../client/index.ts'
 import { AppError, Personal, Secret, silentLog } from '../core/index.ts'
 import type { RunningServer } from '../main/index.ts'
-import { type SimulatedDevice, type Simulator, startSimulator } from '../simulator/index.ts'
+import { type Credential, type SimulatedDevice, type Simulator, startSimulator } from '../simulator/index.ts'
 import type { CliContext } from './context.ts'
 import type { DeviceShape, HouseholdShape, ProvisionedShape } from './shapes.ts'
 import { print } from './terminal.ts'
@@ -22,7 +22,19 @@ const EMAIL = 'demo@example.org'
 /** What would be in the person's phone and inside the devices. Lies apart from the server's data, mode 0600. */
 interface DemoState {
   password: string
-  devices: (Omit<SimulatedDevice, 'privateKeyPem'> & { privateKeyPem: string; claimCode: string })[]
+  devices: DemoDevice[]
+}
+
+interface StoredCredential {
+  certificatePem: string
+  privateKeyPem: string
+}
+
+interface DemoDevice extends StoredCredential {
+  deviceId: string
+  deviceType: string
+  claimCode: string
+  former?: StoredCredential | undefined
 }
 
 /**
@@ -46,10 +58,16 @@ export async function startDemo({
   const known = await loadState(config.demoDir)
   const state =
     known && (await signIn(customer, known.password)) ? known : await makeDemo(context, server, customer)
+  let saved = Promise.resolve()
   const simulator = startSimulator({
     mqttUrl: `mqtts://127.0.0.1:${server.mqttPort}`,
     authorityPem: server.authorityPem,
-    devices: state.devices.map((device) => ({ ...device, privateKeyPem: new Secret(device.privateKeyPem) })),
+    devices: state.devices.map(simulated),
+    onCredential: (device) => {
+      // One file for all: one write after the other.
+      saved = saved.then(() => keepCredential(config.demoDir, state, device))
+      return saved
+    },
     eventsPerSecond: 1,
     log: silentLog,
   })
@@ -68,6 +86,25 @@ export async function startDemo({
   print(terminal, '  npx hearthlock watch')
   print(terminal, '  npx hearthlock unlock "Front door"')
   return simulator
+}
+
+function simulated({ deviceId, deviceType, former, ...credential }: DemoDevice): SimulatedDevice {
+  return { deviceId, deviceType, ...opened(credential), former: former && opened(former) }
+}
+
+function opened({ certificatePem, privateKeyPem }: StoredCredential): Credential {
+  return { certificatePem, privateKeyPem: new Secret(privateKeyPem) }
+}
+
+function stored({ certificatePem, privateKeyPem }: Credential): StoredCredential {
+  return { certificatePem, privateKeyPem: privateKeyPem.reveal() }
+}
+
+async function keepCredential(demoDir: string, state: DemoState, device: SimulatedDevice): Promise<void> {
+  const own = state.devices.find(({ deviceId }) => deviceId === device.deviceId)
+  if (!own) return
+  Object.assign(own, stored(device), { former: device.former && stored(device.former) })
+  await saveState(demoDir, state)
 }
 
 async function makeDemo(context: CliContext, server: RunningServer, customer: Client): Promise<DemoState> {

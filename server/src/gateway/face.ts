@@ -23,6 +23,8 @@ export type GatewayRegistry = Pick<
   | 'onTenureChange'
   | 'recordReset'
   | 'isResetKnown'
+  | 'isRotationDue'
+  | 'rotateCredential'
 >
 
 /** What the gateway asks of the stream: durable appends, back-pressure, and what a tenure sent last. */

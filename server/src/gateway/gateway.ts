@@ -89,6 +89,7 @@ class MqttGateway implements Gateway {
       limits: this.#limits,
       stream,
       registry,
+      clock,
       log,
       counters: newCounters(),
       lease: this.#lease,
@@ -229,7 +230,7 @@ class MqttGateway implements Gateway {
   /** Authenticated and allowed: the session begins. */
   async #accept(
     connection: Connection,
-    { deviceId, model, tenure }: DeviceIdentity,
+    { deviceId, model, tenure, rotationDue }: DeviceIdentity,
     connect: IConnectPacket,
     attempt: Attempt,
   ): Promise<Refusal | undefined> {
@@ -245,6 +246,7 @@ class MqttGateway implements Gateway {
     const session = new Session({
       deviceId,
       model,
+      rotationDue,
       line,
       connection,
       context: this.#context,

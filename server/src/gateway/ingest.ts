@@ -8,6 +8,7 @@ import { encodePubackRefusal } from './rare-packets.ts'
 import { cutOff, type Refusal, reason } from './reason-codes.ts'
 import { type Flight, keyBytes } from './resends.ts'
 import { takeReset } from './resets.ts'
+import { type Answer, isOwnCommand } from './rotation.ts'
 import type { SessionContext } from './session-context.ts'
 import { isOwnTopic, type PublishKind, publishKind, refusePublishTopic, type Topics } from './topics.ts'
 
@@ -21,6 +22,7 @@ export interface Publisher {
   readonly line: Line | undefined
   readonly wantsReasons: boolean
   sendError(topic: string, text: string): void
+  ownAnswer(answer: Answer): void
 }
 
 /** A publish of QoS 1 that waits for its PUBACK, in the order of receipt. */
@@ -30,7 +32,13 @@ interface Pending {
   refusal: Refusal | undefined
 }
 
-type CheckedPayload = { paths: readonly string[]; messageId: string | undefined; reset?: boolean }
+interface CheckedPayload {
+  paths: readonly string[]
+  messageId: string | undefined
+  reset?: boolean
+  /** To a command of the server itself. */
+  ownAnswer?: Answer
+}
 
 /**
  * The way up of one session: PUBLISH → own topic → fits the model → sealed and committed by the stream → PUBACK, in
@@ -93,6 +101,11 @@ export class Ingest {
     const checked = checkPayload(session.model, kind, fields.payload)
     if ('code' in checked) {
       this.#refuse(checked)
+      return
+    }
+    if (checked.ownAnswer) {
+      session.ownAnswer(checked.ownAnswer)
+      this.#settled()
       return
     }
     const { line } = session
@@ -210,10 +223,14 @@ export class Ingest {
   #resent(earlier: Flight | 'recorded'): void {
     this.#session.context.counters.recognisedResends += 1
     if (earlier !== 'recorded') this.#track(earlier.settled, undefined, undefined)
-    else if (this.#fields.qos === 1) {
-      this.#pending.push({ packetId: this.#fields.packetId, state: 'done', refusal: undefined })
-      this.#acknowledge()
-    }
+    else this.#settled()
+  }
+
+  /** There is nothing to record: it is acknowledged in its turn. */
+  #settled(): void {
+    if (this.#fields.qos !== 1) return
+    this.#pending.push({ packetId: this.#fields.packetId, state: 'done', refusal: undefined })
+    this.#acknowledge()
   }
 
   #track(settled: Promise<void>, line: Line | undefined, flight: Flight | undefined): void {
@@ -326,6 +343,9 @@ function checkPayload(model: Model, kind: PublishKind, payload: Buffer): Checked
         ? model.checkEvents(value)
         : model.checkResult(value)
   if (!checked.ok) return { code: reason.payloadFormatInvalid, text: checked.reason }
-  if (!('messageId' in checked)) return { paths: checked.paths, messageId: undefined }
+  if ('commandId' in checked) {
+    const none = { paths: checked.paths, messageId: undefined }
+    return isOwnCommand(checked.commandId) ? { ...none, ownAnswer: value as Answer } : none
+  }
   return { paths: checked.paths, messageId: checked.messageId, reset: checked.reset === true }
 }

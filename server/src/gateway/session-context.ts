@@ -1,4 +1,4 @@
-import type { Lease, Log } from '../core/index.ts'
+import type { Clock, Lease, Log } from '../core/index.ts'
 import type { Connection } from './connection.ts'
 import type { GatewayOptions, GatewayRegistry, GatewayStream } from './face.ts'
 import type { GatewayLimits } from './limits.ts'
@@ -8,7 +8,8 @@ import type { Counters } from './stats.ts'
 export interface SessionContext {
   limits: GatewayLimits
   stream: GatewayStream
-  registry: Pick<GatewayRegistry, 'recordReset' | 'isResetKnown'>
+  registry: Pick<GatewayRegistry, 'recordReset' | 'isResetKnown' | 'isRotationDue' | 'rotateCredential'>
+  clock: Clock
   log: Log
   counters: Counters
   lease: Pick<Lease, 'holds'>

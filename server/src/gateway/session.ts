@@ -1,5 +1,5 @@
 import type { IConnectPacket, Packet } from 'mqtt-packet'
-import type { DeviceId, TenureId } from '../core/index.ts'
+import type { CommandId, DeviceId, TenureId } from '../core/index.ts'
 import type { Model } from '../registry/index.ts'
 import { type Connection, hold, type PacketHandler } from './connection.ts'
 import { Deliveries } from './deliveries.ts'
@@ -9,6 +9,7 @@ import type { Line } from './lines.ts'
 import { decodePuback, encodePublish } from './publish-codec.ts'
 import { encodeSuback, encodeUnsuback, parsePacket, pingresp } from './rare-packets.ts'
 import { type Refusal, reason } from './reason-codes.ts'
+import { type Answer, isOwnCommand, Rotation } from './rotation.ts'
 import type { SessionContext } from './session-context.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { type Topics, topicsOf } from './topics.ts'
@@ -33,10 +34,13 @@ export class Session implements PacketHandler, Publisher {
   #deliveries: Deliveries | undefined
   readonly #ingest: Ingest
   readonly #onEnd: (session: Session) => void
+  readonly #rotation: Rotation
+  #rotationDue: boolean
 
   constructor(o: {
     deviceId: DeviceId
     model: Model
+    rotationDue: boolean
     line: Line | undefined
     connection: Connection
     context: SessionContext
@@ -59,6 +63,14 @@ export class Session implements PacketHandler, Publisher {
     this.#maxPacketBytes = properties.maximumPacketSize ?? Number.MAX_SAFE_INTEGER
     this.#receiveMaximum = Math.min(properties.receiveMaximum ?? 20, limits.outgoingMessages)
     this.#ingest = new Ingest(this)
+    this.#rotationDue = o.rotationDue
+    this.#rotation = new Rotation({
+      deviceId: o.deviceId,
+      registry: context.registry,
+      clock: context.clock,
+      log: context.log,
+      send: (commandId, payload) => this.#send(commandId, payload),
+    })
   }
 
   /** Publishes that wait for the stream. */
@@ -101,9 +113,13 @@ export class Session implements PacketHandler, Publisher {
     const { commands } = this.subscriptions
     if (commands === undefined || this.line?.tenure.tenureId !== tenureId || !this.connection.open)
       return false
+    return this.#send(commandId, payload)
+  }
+
+  #send(commandId: CommandId, payload: Buffer): boolean {
     // [MQTT-3.1.2-24] nothing larger than the device said it takes; the topic and headers are below 128 bytes.
-    if (payload.length + 128 > this.#maxPacketBytes) return false
-    if (commands === 1) {
+    if (payload.length + 128 > this.#maxPacketBytes || !this.connection.open) return false
+    if (this.subscriptions.commands === 1) {
       this.#deliveries ??= new Deliveries({
         capacity: this.context.limits.outgoingMessages,
         receiveMaximum: this.#receiveMaximum,
@@ -114,6 +130,11 @@ export class Session implements PacketHandler, Publisher {
     // Nothing tells that it arrived: it counts as delivered when its result comes.
     this.#sendCommand(payload, 0, 0)
     return true
+  }
+
+  /** The device's answer to a command of the server itself. */
+  ownAnswer(answer: Answer): void {
+    void this.#rotation.answer(answer)
   }
 
   /** For what the protocol has no answer to: 3.1.1, and QoS 0. */
@@ -135,6 +156,26 @@ export class Session implements PacketHandler, Publisher {
     this.line = line
     this.connection.lift(hold.tenure)
     if (this.connection.open && this.subscriptions.commands !== undefined) this.#ready()
+    this.#askForRotation()
+  }
+
+  /** A tenure that begins may be what makes a new key due. */
+  #askForRotation(): void {
+    const { registry, log } = this.context
+    registry.isRotationDue(this.deviceId).then(
+      (due) => {
+        this.#rotationDue ||= due
+        this.#rotate()
+      },
+      // It is asked for again when the device connects next.
+      (error: unknown) => log.debug('whether a new key is due could not be read', { error }),
+    )
+  }
+
+  #rotate(): void {
+    if (this.#rotationDue && this.subscriptions.commands !== undefined && this.connection.open) {
+      this.#rotation.begin()
+    }
   }
 
   /** Nothing of the old tenure goes out any more. A reset that ended it is acknowledged first. */
@@ -169,6 +210,7 @@ export class Session implements PacketHandler, Publisher {
     const commandId = this.#deliveries?.acknowledge(answer >> 8)
     // A device that refuses a message has not taken the command.
     if (commandId === undefined || (answer & 0xff) >= reason.unspecified || this.line === undefined) return
+    if (isOwnCommand(commandId)) return
     this.context.counters.commandsDelivered += 1
     this.context.onCommandDelivered(commandId, this.deviceId, this.line.tenure.tenureId)
   }
@@ -216,7 +258,9 @@ export class Session implements PacketHandler, Publisher {
     connection.outgoing.send(
       encodeSuback(connection.version, messageId, granted, this.wantsReasons ? refusal?.text : undefined),
     )
-    if (!readyBefore && subscriptions.commands !== undefined) this.#ready()
+    if (readyBefore || subscriptions.commands === undefined) return
+    this.#ready()
+    this.#rotate()
   }
 
   #unsubscribe({ messageId, unsubscriptions }: Extract<Packet, { cmd: 'unsubscribe' }>): void {

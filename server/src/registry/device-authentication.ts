@@ -49,6 +49,7 @@ export function createDeviceAuthentication(options: DeviceAuthenticationOptions)
         join.onRef('tenure.device_id', '=', 'device.device_id').on('tenure.ended_hour', 'is', null),
       )
       .select(['device.device_id as id', 'device.model_id', 'device.public_key', 'device.password_digest'])
+      .select(['device.next_public_key', 'device.rotation_due'])
       .select(TENURE_COLUMNS)
       .where('device.device_id', '=', deviceId as DeviceId)
       .where('device.disabled', '=', false)
@@ -64,7 +65,28 @@ export function createDeviceAuthentication(options: DeviceAuthenticationOptions)
       tenure_id && device_id && household_id && key_id && started_hour
         ? toTenure({ tenure_id, device_id, household_id, key_id, started_hour })
         : undefined
-    return { deviceId: row.id, model: await models.get(row.model_id), tenure, method }
+    return {
+      deviceId: row.id,
+      model: await models.get(row.model_id),
+      tenure,
+      method,
+      rotationDue: row.rotation_due,
+    }
+  }
+
+  /** The device has come with its new key: the old one, and a password beside it, are worth nothing from now on. */
+  async function takeOver(row: Row, nextKey: Buffer): Promise<Row> {
+    await database.queries
+      .withTables<RegistryTables>()
+      .updateTable('registry.device')
+      .set({ public_key: nextKey, next_public_key: null, rotation_due: false, password_digest: null })
+      .where('device_id', '=', row.id)
+      .where('next_public_key', '=', nextKey)
+      .execute()
+    // Another process may have done it, or another key may be awaited by now: only what stands there counts.
+    const now = await find(row.id)
+    if (!now?.public_key.equals(nextKey)) throw refused()
+    return now
   }
 
   return {
@@ -75,14 +97,19 @@ export function createDeviceAuthentication(options: DeviceAuthenticationOptions)
       const row = deviceId ? await find(deviceId) : undefined
       if (!row || !certificate) throw refused()
       // The key, not the certificate: TLS has proved the key, and a second certificate for it is still the device.
-      if (!spkiOf(certificate.publicKey).equals(row.public_key)) throw refused()
-      return identity(row, 'certificate')
+      const key = spkiOf(certificate.publicKey)
+      if (key.equals(row.public_key)) return identity(row, 'certificate')
+      if (!row.next_public_key?.equals(key)) throw refused()
+      return identity(await takeOver(row, key), 'certificate')
     },
 
     async verifyDeviceToken(deviceId, jwt) {
       const row = await find(deviceId)
-      if (!row || !isDeviceToken(jwt, publicKeyOf(row), row.id, clock.nowMs())) throw refused()
-      return identity(row, 'token')
+      if (!row) throw refused()
+      const isBy = (key: Buffer) => isDeviceToken(jwt, publicKeyOf(key), row.id, clock.nowMs())
+      if (isBy(row.public_key)) return identity(row, 'token')
+      if (!row.next_public_key || !isBy(row.next_public_key)) throw refused()
+      return identity(await takeOver(row, row.next_public_key), 'token')
     },
 
     async verifyDevicePassword(deviceId, password) {
@@ -109,6 +136,6 @@ function parseCertificate(der: Buffer): X509Certificate | undefined {
   }
 }
 
-function publicKeyOf(row: { public_key: Buffer }): KeyObject {
-  return createPublicKey({ key: row.public_key, format: 'der', type: 'spki' })
+function publicKeyOf(spki: Buffer): KeyObject {
+  return createPublicKey({ key: spki, format: 'der', type: 'spki' })
 }

@@ -118,6 +118,8 @@ export interface DeviceIdentity {
   model: Model
   tenure: Tenure | undefined
   method: 'certificate' | 'token' | 'password'
+  /** It is to be asked for a new key pair. */
+  rotationDue: boolean
 }
 
 export type { Act, History, MemberRole, TenureEnd }
@@ -200,6 +202,24 @@ export interface Registry extends People, DisputeProcess {
   verifyDeviceCertificate(der: Buffer): Promise<DeviceIdentity>
   verifyDeviceToken(deviceId: string, jwt: string): Promise<DeviceIdentity>
   verifyDevicePassword(deviceId: string, password: string): Promise<DeviceIdentity>
+
+  /**
+   * Devices of models that can replace their key pairs do so when they connect next: after a theft, and as part of a
+   * reset of everything. @returns how many that are
+   */
+  requestRotation(tx: Tx, deviceIds: readonly DeviceId[]): Promise<number>
+  isRotationDue(deviceId: DeviceId): Promise<boolean>
+  /**
+   * The device's answer to `nonce`: a PKCS#10 request (DER) for its new key, and its present key's signature over the
+   * request and the nonce. From its first connection with the new key on, nothing else is accepted from it.
+   * @throws AppError not_found when none is due; invalid_request
+   */
+  rotateCredential(answer: {
+    deviceId: DeviceId
+    nonce: Buffer
+    request: Buffer
+    signature: Buffer
+  }): Promise<{ certificateDer: Buffer }>
 
   createHousehold(accountId: AccountId, household: { name: Personal }): Promise<Household>
   households(accountId: AccountId): Promise<Household[]>

@@ -45,6 +45,9 @@ export function compileModel(library: MatterLibrary, id: ModelId, definition: Mo
     checkEvents: (payload) => checkLeave(checkPayload(events, payload)),
     checkResult: (payload) => checkResult(library.statusNames, payload),
     checkCommand(command, args, endpoint = 1): CheckedCommand {
+      // Whoever names the next key of a device owns it: that is the server's to say (gateway/rotation.ts).
+      if (command.startsWith('OperationalCredentials.'))
+        return refuse(`${command}: the server alone sends this`)
       const found = commands.get(command)
       if (!found) return refuse(explainUnknown('command', command, commandsByCluster))
       if (!Number.isInteger(endpoint) || endpoint < 0 || endpoint > endpoints) {

@@ -14,6 +14,7 @@ import { createAccountErasure } from './account-erasure.ts'
 import { createAuthority } from './authority.ts'
 import { createChanges } from './changes.ts'
 import { createClaims } from './claims.ts'
+import { createCredentialRotation } from './credential-rotation.ts'
 import { createDeviceAuthentication } from './device-authentication.ts'
 import { createDeviceResets } from './device-resets.ts'
 import { createDisputes } from './disputes.ts'
@@ -63,6 +64,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   const provision = createProvisioning({ database, keys, clock, models, authority })
   const authentication = createDeviceAuthentication({ database, keys, clock, models })
   const notify = options.notify ?? (async () => {})
+  const rotation = createCredentialRotation({ database, clock, authority })
   const changes = createChanges({ log })
   const hints = options.bus && createHints({ database, bus: options.bus, changes })
   const memberships = createMemberships({ database, keys, clock })
@@ -128,6 +130,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     verifyDeviceCertificate: authentication.verifyDeviceCertificate,
     verifyDeviceToken: authentication.verifyDeviceToken,
     verifyDevicePassword: authentication.verifyDevicePassword,
+    ...rotation,
 
     createHousehold: households.create,
     households: households.all,

@@ -135,10 +135,10 @@ export async function openIssuer({ certificatePem, privateKeyPem }: Identity): P
   }
 }
 
-/** The public key of a PKCS#10 request (RFC 2986), when its signature proves the private key; else undefined. */
-export async function requestedKey(pem: string): Promise<KeyObject | undefined> {
+/** The public key of a PKCS#10 request (RFC 2986; PEM or DER), when its signature proves the private key; else undefined. */
+export async function requestedKey(given: string | Buffer): Promise<KeyObject | undefined> {
   try {
-    const request = new Pkcs10CertificateRequest(pem)
+    const request = new Pkcs10CertificateRequest(typeof given === 'string' ? given : new Uint8Array(given))
     const key = createPublicKey({ key: Buffer.from(request.publicKey.rawData), format: 'der', type: 'spki' })
     if (!isDeviceKey(key)) return undefined
     return (await request.verify()) ? key : undefined
@@ -154,6 +154,10 @@ function isDeviceKey(key: KeyObject): boolean {
     key.asymmetricKeyType === 'ed25519' ||
     (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1')
   )
+}
+
+export function certificateDer(pem: string): Buffer {
+  return Buffer.from(new X509Certificate(pem).rawData)
 }
 
 export function spkiOf(key: KeyObject): Buffer<ArrayBuffer> {

@@ -11,6 +11,8 @@ export interface SimulatorOptions {
   eventsPerSecond: number
   log: Log
   random?: Random
+  /** A device has another key and certificate. */
+  onCredential?: ((device: SimulatedDevice) => Promise<void>) | undefined
 }
 
 export interface SimulatorStats {
@@ -22,6 +24,8 @@ export interface SimulatorStats {
 
 export interface Simulator {
   stats(): SimulatorStats
+  /** Somebody holds this device's reset button down. */
+  reset(deviceId: string): void
   close(): Promise<void>
 }
 
@@ -37,8 +41,11 @@ export function startSimulator({
   eventsPerSecond,
   log,
   random = Math.random,
+  onCredential,
 }: SimulatorOptions): Simulator {
-  const running = devices.map((device) => runDevice({ device, mqttUrl, authorityPem, random, log }))
+  const running = devices.map((device) =>
+    runDevice({ device, mqttUrl, authorityPem, random, log, onCredential }),
+  )
   let owed = 0
   const timer = setInterval(() => {
     owed = Math.min(owed + (eventsPerSecond * TICK_MS) / 1_000, Math.max(1, eventsPerSecond))
@@ -51,6 +58,9 @@ export function startSimulator({
       acknowledged: running.reduce((sum, device) => sum + device.acknowledged, 0),
       refused: running.reduce((sum, device) => sum + device.refused, 0),
     }),
+    reset(deviceId) {
+      running[devices.findIndex((device) => device.deviceId === deviceId)]?.reset()
+    },
     async close() {
       clearInterval(timer)
       await Promise.all(running.map((device) => device.close()))
