@@ -53,6 +53,7 @@ function acceptingRooms(): { registry: GatewayRegistry; stream: GatewayStream; d
       verifyDeviceToken: identify,
       verifyDevicePassword: identify,
       currentTenure: async (deviceId) => tenureOf(deviceId),
+      formerTenures: async () => [],
       onTenureChange: () => () => {},
       recordReset: async () => ({ tenureEnded: false }),
       isResetKnown: async () => false,

@@ -20,6 +20,7 @@ export type GatewayRegistry = Pick<
   | 'verifyDeviceToken'
   | 'verifyDevicePassword'
   | 'currentTenure'
+  | 'formerTenures'
   | 'onTenureChange'
   | 'recordReset'
   | 'isResetKnown'

@@ -72,7 +72,12 @@ class MqttGateway implements Gateway {
       name: 'sessions',
       belongs: (session, id) => session.deviceId === id,
     })
-    this.#lines = new Lines({ stream, resendSecrets: [resendSecret, ...formerResendSecrets], caches })
+    this.#lines = new Lines({
+      stream,
+      registry,
+      resendSecrets: [resendSecret, ...formerResendSecrets],
+      caches,
+    })
     const graceMs = this.#limits.offlineGraceMs
     const rows = new SessionRows({ database, node: bus?.node ?? randomUUID() })
     this.#presence = new Presence({

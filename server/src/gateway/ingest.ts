@@ -6,7 +6,7 @@ import type { Line } from './lines.ts'
 import { decodePublish, emptyPublish, type PublishFields } from './publish-codec.ts'
 import { encodePubackRefusal } from './rare-packets.ts'
 import { cutOff, type Refusal, reason } from './reason-codes.ts'
-import { type Flight, keyBytes } from './resends.ts'
+import { type Flight, keyBytes, type Resends } from './resends.ts'
 import { takeReset } from './resets.ts'
 import { type Answer, isOwnCommand } from './rotation.ts'
 import type { SessionContext } from './session-context.ts'
@@ -120,13 +120,13 @@ export class Ingest {
       })
       return
     }
-    const key = this.#key(line, kind, checked.messageId)
+    const key = this.#key(line.resends, kind, checked.messageId)
     if (key !== undefined && (fields.dup || checked.messageId !== undefined)) {
       if (!line.resends.loaded) {
         this.#loadResends(line)
         return
       }
-      const earlier = this.#earlier(line, kind, checked.messageId, key)
+      const earlier = this.#earlier(line.resends, kind, checked.messageId)
       if (earlier !== undefined) {
         this.#resent(earlier)
         return
@@ -165,18 +165,21 @@ export class Ingest {
     return true
   }
 
-  #key(line: Line, kind: PublishKind, messageId: string | undefined, age = 0): string | undefined {
+  #key(resends: Resends, kind: PublishKind, messageId: string | undefined, age = 0): string | undefined {
     const { qos, packetId, payload } = this.#fields
-    if (messageId !== undefined) return line.resends.keyOfMessageId(messageId, age)
-    return qos === 1 ? line.resends.keyOfPacket(kind, packetId, payload, age) : undefined
+    if (messageId !== undefined) return resends.keyOfMessageId(messageId, age)
+    return qos === 1 ? resends.keyOfPacket(kind, packetId, payload, age) : undefined
   }
 
-  /** The same message, by whichever secret it was stored. */
-  #earlier(line: Line, kind: PublishKind, messageId: string | undefined, newest: string) {
-    let earlier = line.resends.find(newest)
-    for (let age = 1; earlier === undefined && age < line.resends.ages; age += 1)
-      earlier = line.resends.find(this.#key(line, kind, messageId, age) as string)
-    return earlier
+  /** The same message, by whichever secret it was stored, in this tenure or in one before. */
+  #earlier(present: Resends, kind: PublishKind, messageId: string | undefined) {
+    for (const resends of [present, ...present.former]) {
+      for (let age = 0; age < resends.ages; age += 1) {
+        const earlier = resends.find(this.#key(resends, kind, messageId, age) as string)
+        if (earlier !== undefined) return earlier
+      }
+    }
+    return undefined
   }
 
   #loadResends(line: Line): void {

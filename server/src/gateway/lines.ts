@@ -1,7 +1,7 @@
 import type { Cache, Caches, DeviceId, Secret } from '../core/index.ts'
 import type { Tenure } from '../registry/index.ts'
 import type { StreamWriter } from '../stream/index.ts'
-import type { GatewayStream } from './face.ts'
+import type { GatewayRegistry, GatewayStream } from './face.ts'
 import { Resends, resendKey } from './resends.ts'
 
 /**
@@ -27,13 +27,20 @@ export interface Line {
 /** Lines by device: at most one, that of the device's current tenure. */
 export class Lines {
   readonly #stream: GatewayStream
+  readonly #registry: Pick<GatewayRegistry, 'formerTenures'>
   readonly #secrets: readonly Buffer[]
   readonly #lines: Cache<DeviceId, Line>
 
   /** `resendSecrets`: newest first. */
-  constructor(o: { stream: GatewayStream; resendSecrets: readonly Secret[]; caches: Caches }) {
+  constructor(o: {
+    stream: GatewayStream
+    registry: Pick<GatewayRegistry, 'formerTenures'>
+    resendSecrets: readonly Secret[]
+    caches: Caches
+  }) {
     this.#lines = o.caches.create({ name: 'lines', belongs: (line, id) => line.deviceId === id })
     this.#stream = o.stream
+    this.#registry = o.registry
     this.#secrets = o.resendSecrets.map(resendKey)
   }
 
@@ -64,7 +71,12 @@ export class Lines {
       deviceId,
       tenure,
       writer,
-      resends: new Resends({ stream: this.#stream, tenureId, secrets: this.#secrets }),
+      resends: new Resends({
+        stream: this.#stream,
+        tenureId,
+        formerTenures: () => this.#registry.formerTenures(deviceId),
+        secrets: this.#secrets,
+      }),
       live: false,
       recorded: undefined,
       turn: undefined,

@@ -26,10 +26,12 @@ export interface Flight {
  * it comes with DUP: a later use of the same packet identifier for an equal, new message has no DUP and is recorded.
  *
  * Lives as long as a device's line, over its connections: what an earlier connection left in flight counts as well.
+ * So does what was recorded in former tenures: sent again, it would tell a household what happened in the one before.
  */
 export class Resends {
   readonly #stream: GatewayStream
   readonly #tenureId: TenureId
+  readonly #formerTenures: (() => Promise<TenureId[]>) | undefined
   readonly #secrets: readonly Buffer[]
   readonly #flights: Flight[] = []
   // The newest keys, one after the other; undefined until they are asked for.
@@ -38,11 +40,19 @@ export class Resends {
   #loading: Promise<void> | undefined
   #committedMeanwhile: string[] = []
   #outcomesUnknown = 0
+  #former: readonly Resends[] | undefined
 
   /** `secrets`: newest first, each of 32 bytes, see `resendKey`. */
-  constructor(o: { stream: GatewayStream; tenureId: TenureId; secrets: readonly Buffer[] }) {
+  constructor(o: {
+    stream: GatewayStream
+    tenureId: TenureId
+    /** Of the same device; without it only the tenure itself counts. */
+    formerTenures?: (() => Promise<TenureId[]>) | undefined
+    secrets: readonly Buffer[]
+  }) {
     this.#stream = o.stream
     this.#tenureId = o.tenureId
+    this.#formerTenures = o.formerTenures
     this.#secrets = o.secrets
   }
 
@@ -54,6 +64,11 @@ export class Resends {
   /** Whether `find` can answer; if not, `load` first. */
   get loaded(): boolean {
     return this.#ring !== undefined
+  }
+
+  /** What the device said in its former tenures, known as soon as this is loaded. */
+  get former(): readonly Resends[] {
+    return this.#former ?? []
   }
 
   /** By how many secrets a stored message may be known: `age` below is less than this. */
@@ -111,6 +126,7 @@ export class Resends {
   }
 
   async #load(): Promise<void> {
+    this.#former ??= await this.#loadFormer()
     this.#committedMeanwhile = []
     const unknownBefore = this.#outcomesUnknown
     const keys = await this.#stream.recentMessageKeys(this.#tenureId, REMEMBERED)
@@ -120,6 +136,16 @@ export class Resends {
     for (const key of keys.toReversed()) this.#remember(key)
     for (const key of this.#committedMeanwhile) this.#remember(keyBytes(key))
     this.#committedMeanwhile = []
+  }
+
+  /** Nothing is added to a tenure that has ended: once is enough. */
+  async #loadFormer(): Promise<Resends[]> {
+    const tenureIds = (await this.#formerTenures?.()) ?? []
+    const former = tenureIds.map(
+      (tenureId) => new Resends({ stream: this.#stream, tenureId, secrets: this.#secrets }),
+    )
+    await Promise.all(former.map((resends) => resends.load()))
+    return former
   }
 
   takeOff(flight: Flight): void {

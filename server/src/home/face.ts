@@ -27,7 +27,8 @@ export interface TimelineEntry {
 
 /**
  * What happened to a command: it was asked for, the device answered, or it ended without the device.
- * `result` is what the device said, as it came: when the command had ended before, it changed nothing.
+ * `result` is what the device said, as it came: when the command had ended before, it changed nothing. An answer to what
+ * is no command of this tenure has nothing with it.
  */
 export type CommandEvent =
   | {

@@ -1,5 +1,13 @@
 import { type Kysely, sql } from 'kysely'
-import { AppError, type Database, newId, type RecordId, type TenureId, type Tx } from '../core/index.ts'
+import {
+  AppError,
+  type CommandId,
+  type Database,
+  newId,
+  type RecordId,
+  type TenureId,
+  type Tx,
+} from '../core/index.ts'
 import { place, type SealingKey } from '../keys/index.ts'
 import type { HeldDevice } from '../registry/index.ts'
 import { openRecord } from '../stream/index.ts'
@@ -85,8 +93,41 @@ export async function readTimeline(
     .limit(limit + 1)
   if (before !== undefined) query = query.where('seq', '<', before)
   const rows = await query.execute()
-  const entries = rows.slice(0, limit).map((row) => openEntry(key, device, row))
+  const opened = rows.slice(0, limit).map((row) => openEntry(key, device, row))
+  const entries = await withoutForeignResults(database, device.tenureId, opened)
   return rows.length > limit ? { entries, next: entries.at(-1)?.seq } : { entries }
+}
+
+/**
+ * A device may answer a command after its tenure has ended, in the next one: that there was a command, and what came of
+ * it, is the former household's. Such an entry says only that the device answered something.
+ */
+async function withoutForeignResults(
+  database: Database,
+  tenureId: TenureId,
+  entries: TimelineEntry[],
+): Promise<TimelineEntry[]> {
+  const answered = entries.flatMap((entry) => commandAnswered(entry) ?? [])
+  if (answered.length === 0) return entries
+  const rows = await database.queries
+    .withTables<HomeTables>()
+    .selectFrom('home.command')
+    .select('command_id')
+    .where('tenure_id', '=', tenureId)
+    .where('command_id', 'in', answered)
+    .execute()
+  const own = new Set(rows.map((row) => row.command_id))
+  return entries.map((entry) => {
+    const commandId = commandAnswered(entry)
+    if (commandId === undefined || own.has(commandId)) return entry
+    return { ...entry, payload: { event: 'result' } satisfies CommandEvent }
+  })
+}
+
+function commandAnswered({ kind, payload }: TimelineEntry): CommandId | undefined {
+  if (kind !== 'command') return undefined
+  const event = payload as CommandEvent
+  return event.event === 'result' ? event.commandId : undefined
 }
 
 /** @throws AppError integrity_failed when the row was sealed for another place */

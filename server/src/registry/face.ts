@@ -292,6 +292,8 @@ export interface Registry extends People, DisputeProcess {
   beforeTenureEnds(hook: BeforeTenureEnds): () => void
 
   currentTenure(deviceId: DeviceId): Promise<Tenure | undefined>
+  /** The last few that have ended, latest first; in no order within one hour. */
+  formerTenures(deviceId: DeviceId): Promise<TenureId[]>
   /** Within `tx`, for rooms that write on a tenure under a lock that their `beforeTenureEnds` takes as well. */
   holdsNow(tx: Tx, tenureId: TenureId): Promise<boolean>
   /**

@@ -159,6 +159,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     device: tenures.device,
     renameDevice: tenures.renameDevice,
     currentTenure: tenures.currentTenure,
+    formerTenures: tenures.formerTenures,
     holdsNow: tenures.holdsNow,
     onTenureChange: changes.onTenure,
     onAccessChange: changes.onAccess,

@@ -9,10 +9,19 @@ import { TENURE_COLUMNS, toTenure } from './tenure-row.ts'
 import type { Nicknames } from './tenure-starts.ts'
 
 const HOUR_MS = 3_600_000
+const FORMER_TENURES = 3
 
 export type Tenures = Pick<
   Registry,
-  'devices' | 'device' | 'renameDevice' | 'currentTenure' | 'holdsNow' | 'authorize' | 'holdBack' | 'endHold'
+  | 'devices'
+  | 'device'
+  | 'renameDevice'
+  | 'currentTenure'
+  | 'formerTenures'
+  | 'holdsNow'
+  | 'authorize'
+  | 'holdBack'
+  | 'endHold'
 >
 
 /** The devices that households hold now, and what their members may do with them. */
@@ -80,6 +89,18 @@ export function createTenures(d: {
         .where('tenure.ended_hour', 'is', null)
         .executeTakeFirst()
       return row && toTenure(row)
+    },
+
+    async formerTenures(deviceId) {
+      const rows = await queries()
+        .selectFrom('registry.tenure')
+        .select('tenure_id')
+        .where('device_id', '=', deviceId)
+        .where('ended_hour', 'is not', null)
+        .orderBy('ended_hour', 'desc')
+        .limit(FORMER_TENURES)
+        .execute()
+      return rows.map((row) => row.tenure_id)
     },
 
     async holdsNow(tx, tenureId) {
