@@ -241,6 +241,19 @@ describe('TLS and sign-in at the mail server', () => {
     expect(box.letters).toEqual([])
   })
 
+  it.each([
+    ['that has no STARTTLS', { hideSTARTTLS: true, disabledCommands: ['AUTH', 'STARTTLS'] }],
+    ['whose STARTTLS has a certificate of its own making', {}],
+  ])('a server beyond this machine %s gets nothing', async (_what, options) => {
+    const box = await postbox(options)
+    // The one address that leads here and does not say so.
+    const smtp = createSmtp({ url: new Secret(`smtp://0.0.0.0:${box.port}`), from: FROM })
+    const outcome = await smtp.send({ id: 'x', to: to.reveal(), subject: 's', text: 't' })
+    expect(outcome.kind).toBe('unreachable')
+    expect(box.letters).toEqual([])
+    smtp.close()
+  })
+
   it('a server with a certificate of its own making gets nothing', async () => {
     const box = await postbox({ secure: true, key, cert })
     const smtp = createSmtp({ url: box.url(), from: FROM })
