@@ -24,7 +24,7 @@ export interface DeviceResets extends Pick<Registry, 'recordReset' | 'isResetKno
 
 /**
  * Physical resets, as devices tell of them (Matter `BasicInformation.Leave`) over their own authenticated sessions.
- * docs/decisions/0006 says why this is what another claim rests on.
+ * docs/decisions/0007 says why this is what another claim rests on.
  */
 export function createDeviceResets(d: {
   database: Database
