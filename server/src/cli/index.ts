@@ -101,7 +101,8 @@ function explain({ stderr }: Terminal, error: unknown): number {
 }
 
 function whatToDo(error: AppError | ClientError): string {
-  if (isClientError(error, 'unauthenticated')) return ' npx hearthlock sign-in --email <address>'
+  if (isClientError(error, 'unauthenticated') || isClientError(error, 'fresh_sign_in_needed'))
+    return ' npx hearthlock sign-in'
   if (error.retryAfterSeconds) return ` Try again in ${error.retryAfterSeconds} s.`
   return ''
 }
