@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Clock, Database, Tx } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
 import { evenLength } from './even-length.ts'
@@ -14,7 +15,7 @@ export interface OneUse<Value extends object> {
   look(name: string): Promise<Value | undefined>
   /** Of several at the same moment one gets it. */
   take(name: string, tx?: Tx): Promise<Value | undefined>
-  /** Ends all of this kind. */
+  /** Ends all of this kind. Of two at once, the second waits for the first's commit, and ends what that put there. */
   clear(tx: Tx): Promise<void>
 }
 
@@ -76,6 +77,7 @@ export function createOneUse<Value extends object>(o: {
       return open(taken)
     },
     async clear(tx) {
+      await sql`select pg_advisory_xact_lock(hashtext(${`identity.one_use ${kind}`}))`.execute(tx)
       await rows(tx).deleteFrom('identity.one_use').where('kind', '=', kind).execute()
     },
   }

@@ -3,7 +3,7 @@ import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jos
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type AccountId, isAppError, newId } from '../../src/core/index.ts'
 import { type BoundToken, createAuthenticate } from '../../src/identity/authenticate.ts'
-import type { ResourceRequest } from '../../src/identity/index.ts'
+import type { ResourceRequest, SignInMethod } from '../../src/identity/index.ts'
 import { createReplayCache } from '../../src/identity/replay-cache.ts'
 import { dpopProof, newProofKey, type ProofKey, type ProofOptions } from './support/user-agent.ts'
 
@@ -125,6 +125,19 @@ describe('a request with token and proof', () => {
 })
 
 describe('a request is refused', () => {
+  it('of an operator whose sign-in was made by a password, and is not when by a passkey', async () => {
+    kind = 'operator'
+    const clientId = 'hearthlock-operator-cli'
+    grants.set('grant', { handle: 'handle', accountId, clientId })
+    const bound = await boundTo(key)
+    for (const amr of [['pwd'], ['pwd', 'otp'], []] as SignInMethod[][]) {
+      tokens.set(token, { ...bound, clientId, amr })
+      await expectRefused(request(), /did not sign in with a passkey/)
+    }
+    tokens.set(token, { ...bound, clientId, amr: ['hwk'] })
+    await expect(authenticate(await request())).resolves.toMatchObject({ kind: 'operator' })
+  })
+
   it.each([undefined, '', token, `Bearer ${token}`, 'DPoP', `DPoP ${token} ${token}`])(
     'without the DPoP scheme: %s (7.1)',
     async (authorization) => {

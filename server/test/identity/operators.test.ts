@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SoftwarePasskey } from '../../src/client/software-passkey.ts'
 import { type AccountId, Personal, Secret } from '../../src/core/index.ts'
+import type { Enrolment } from '../../src/identity/enrolment.ts'
 import type { OperatorRole } from '../../src/identity/index.ts'
+import { createOneUse } from '../../src/identity/one-use.ts'
 import { answerWithPasskey, makePasskey } from './support/authenticator.ts'
 import { ada, type Setup, setUp } from './support/setup.ts'
 import { newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
@@ -68,6 +70,23 @@ describe('the first operator', () => {
     expect(await s.identity.operatorEnrolment()).toBeUndefined()
     const late = { ...grace, email: new Personal('late@example.org'), code }
     await expect(s.identity.enrolOperator(late)).rejects.toMatchObject({ code: 'sign_in_refused' })
+  })
+
+  it('has one code at a time, also when several processes start at the same moment', async () => {
+    const codes = await Promise.all(Array.from({ length: 6 }, () => s.identity.operatorEnrolment()))
+    const known = await Promise.allSettled(
+      codes.map((code) => s.identity.enrolOperator({ ...grace, code: code as Secret })),
+    )
+    expect(known.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  })
+
+  it('is not joined by one whose code was given while the first was just coming in', async () => {
+    await first()
+    const { database, keys, clock } = s
+    const codes = createOneUse<Enrolment>({ database, keys, clock, kind: 'first-operator' })
+    await codes.put('00000', { roles: ['security'] }, 3600)
+    expect((await enrol(new Secret('00000'), joan)).status).toBe(401)
+    expect(await s.identity.operators.list()).toHaveLength(1)
   })
 
   it('needs the right code, within an hour, and the last one given', async () => {
