@@ -92,7 +92,11 @@ export async function createWorld(limits: Parameters<typeof createHome>[0]['limi
   }
 
   /** Runs before each authorization; may refuse it, or do what happens at the same moment. */
-  const hooks: { authorize?: ((request: { act: Act }) => Promise<void>) | undefined } = {}
+  const hooks: {
+    authorize?: ((request: { act: Act }) => Promise<void>) | undefined
+    /** After a device was found and its use allowed. */
+    allowed?: (() => Promise<void>) | undefined
+  } = {}
   const hookedRegistry: Registry = {
     ...registry,
     async authorize(request) {
@@ -101,7 +105,9 @@ export async function createWorld(limits: Parameters<typeof createHome>[0]['limi
     },
     async device(accountId, deviceId, act = 'view') {
       if (act !== 'view') await hooks.authorize?.({ act })
-      return registry.device(accountId, deviceId, act)
+      const device = await registry.device(accountId, deviceId, act)
+      if (act !== 'view') await hooks.allowed?.()
+      return device
     },
   }
 

@@ -181,6 +181,11 @@ describe('another claim', () => {
     await world.reset(device)
     const next = await world.settle()
     await claim(next, device)
+    const { rows } = await world.database.pool.query(
+      'select reset from registry.device where device_id = $1',
+      [deviceId],
+    )
+    expect(rows).toEqual([{ reset: null }])
     await world.registry.release({ accountId: next.accountId, deviceId, history: 'kept' })
     expect(await refusal(claim(next, device))).toBe('claim_refused')
   })
@@ -308,6 +313,11 @@ describe('a transfer', () => {
     const { accountId, deviceId } = released
     await world.registry.release({ accountId, deviceId, history: 'kept' })
     expect(await refusal(accept(await world.settle(), code))).toBe('code_refused')
+    const { rows } = await world.database.pool.query(
+      'select count(*) from registry.transfer_offer where tenure_id = $1',
+      [released.tenure.tenureId],
+    )
+    expect(rows[0].count).toBe(0)
 
     const left = await held()
     const second = await member(left.home, 'owner')
