@@ -229,7 +229,11 @@ export async function createWorld(
 }
 
 /** A JWT signed by the device's own key (ES256). */
-export function tokenOf(device: TestDevice, subject: string = device.deviceId, ageSeconds = 0): string {
+export function tokenOf(
+  device: Pick<TestDevice, 'deviceId' | 'privateKeyPem'>,
+  subject: string = device.deviceId,
+  ageSeconds = 0,
+): string {
   const iat = Math.floor(Date.now() / 1000) - ageSeconds
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const signed = `${part({ alg: 'ES256', typ: 'JWT' })}.${part({ aud: 'hearthlock', sub: subject, iat, exp: iat + 600 })}`

@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { Secret } from '../../src/core/index.ts'
+import { beginRenewal } from '../../src/simulator/credential.ts'
+import { tokenOf } from '../gateway/world.ts'
 import { type Rooms, startRooms } from '../support/start-rooms.ts'
 import {
   type Command,
   createTwoHomes,
   nextCommand,
   obeyFrom,
+  otherCommands,
   outcome,
   roomyLimits,
   say,
@@ -92,7 +96,7 @@ for (const processes of ['one process', 'two processes'] as const) {
           expect(await asks(homes.grace, lamp, 'OnOff.Off')).toMatchObject({ state: 'queued' })
           await obeyFrom(lamp)
           expect((await nextCommand(lamp)).command).toBe('OnOff.Off')
-          expect(lamp.socket.received).toEqual([])
+          expect(otherCommands(lamp)).toEqual([])
         })
 
         it('leaves neither a Will nor a retained message behind', async () => {
@@ -132,7 +136,7 @@ for (const processes of ['one process', 'two processes'] as const) {
           await obeyFrom(lamp)
           await asks(homes.grace, lamp, 'OnOff.Off')
           expect((await nextCommand(lamp)).command).toBe('OnOff.Off')
-          expect(lamp.socket.received).toEqual([])
+          expect(otherCommands(lamp)).toEqual([])
           expect(await pastOfAda(lamp)).toContain('abandoned')
         })
 
@@ -186,6 +190,30 @@ for (const processes of ['one process', 'two processes'] as const) {
           await homes.begin(lamp, way)
           await settled(lamp)
           expect(await seen(homes.grace, lamp)).not.toContain('LevelControl')
+        })
+
+        it('lets in nobody by the key and the password of before, once it has replaced them', async () => {
+          const lamp = await homes.thing()
+          const before = { ...lamp, privateKeyPem: lamp.privateKeyPem?.reveal() ?? '' }
+          await homes.move(lamp, way)
+          await obeyFrom(lamp)
+          const { id, arguments: asked } = await nextCommand(lamp, true)
+          const renewal = await beginRenewal(
+            { ...lamp, privateKeyPem: lamp.privateKeyPem as Secret },
+            asked.CSRNonce ?? '',
+          )
+          await say(lamp, 'results', { id, status: 'SUCCESS', response: renewal.response })
+          const { arguments: given } = await nextCommand(lamp, true)
+          const after = renewal.complete(given.NOCValue ?? '')
+
+          const byKey = async (privateKeyPem: string) => {
+            const password = Buffer.from(tokenOf({ ...lamp, privateKeyPem }))
+            const socket = await session(homes.grace.at, lamp, { password })
+            return (await socket.next('connack')).reasonCode
+          }
+          expect(await byKey(after.privateKeyPem.reveal())).toBe(0)
+          expect(await byKey(before.privateKeyPem)).toBe(0x86)
+          expect((await (await session(homes.ada.at, lamp)).next('connack')).reasonCode).toBe(0x86)
         })
 
         it('is not taken over, heard or spoken for by another device of its former owner', async () => {

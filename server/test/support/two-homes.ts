@@ -87,10 +87,31 @@ export async function obeyFrom(thing: Thing): Promise<void> {
   await thing.socket.next('suback')
 }
 
+interface Received {
+  id: string
+  command: string
+  arguments: Record<string, string>
+  messageId: number | undefined
+}
+/** By these the server has a device replace its key pair; they are nobody's. */
+const isOwn = ({ command }: Received) => command.startsWith('OperationalCredentials.')
+
 /** The command that comes next; whether it is acknowledged is the test's to decide. */
-export async function nextCommand(thing: Thing) {
-  const { payload, messageId } = await thing.socket.next('publish')
-  return { ...(JSON.parse(payload.toString()) as { id: string; command: string }), messageId }
+export async function nextCommand(thing: Thing, own = false): Promise<Received> {
+  for (;;) {
+    const { payload, messageId } = await thing.socket.next('publish')
+    const command: Received = { ...JSON.parse(payload.toString()), messageId }
+    if (isOwn(command) === own) return command
+  }
+}
+
+/** Those of households that have come and were not taken by `nextCommand`. */
+export function otherCommands({ socket }: Thing): string[] {
+  return socket.received.flatMap((packet) => {
+    if (packet.cmd !== 'publish') return []
+    const command: Received = JSON.parse(packet.payload.toString())
+    return isOwn(command) ? [] : [command.command]
+  })
 }
 
 /** What somebody is told of a household as it happens, from now on. */
