@@ -81,6 +81,8 @@ export interface RoomsOptions {
   /** Another way to that database. */
   databaseUrl?: string
   bus?: Partial<BusOptions>
+  /** Looks on at what the rooms do with it. */
+  wrapBus?: (bus: Bus) => Bus
   caches?: Caches
   /** Puts something else in a room's place, e.g. one that fails. */
   replace?: (rooms: Replaceable) => Partial<Replaceable>
@@ -101,6 +103,7 @@ export async function startRooms({
   beside,
   databaseUrl,
   bus: busOptions = {},
+  wrapBus = (bus) => bus,
   caches = createCaches({ log }),
   smtp,
   api: apiOptions = {},
@@ -118,7 +121,7 @@ export async function startRooms({
         gatewayMigrations,
       ])
   const common = { database, clock, log }
-  const bus = createBus({ database, log, leaseMs: LEASE_MS, ...busOptions })
+  const bus = wrapBus(createBus({ database, log, leaseMs: LEASE_MS, ...busOptions }))
   await bus.start()
   const provider = beside?.provider ?? memoryKeyProvider()
   const keys = createKeys({ ...common, provider, bus, caches })
