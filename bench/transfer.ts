@@ -231,6 +231,7 @@ async function startNodes(roles: string[]): Promise<Nodes> {
       env: {
         PATH: process.env.PATH,
         HOME: directory,
+        HEARTHLOCK_DATA_DIR: join(directory, 'servers'),
         HEARTHLOCK_DATABASE_URL: databaseUrl,
         HEARTHLOCK_ROOT_KEY_FILE: join(directory, 'keys', 'root.key'),
         HEARTHLOCK_HTTP_PORT: String(http),

@@ -282,8 +282,8 @@ async function openStores(
   const provider = await openKeyFile({
     path: config.rootKeyFile,
     dataDir: config.dataDir,
-    // With data but without its key, a new key would only hide the loss.
-    mayCreate: !(await holdsCluster(config.dataDir)),
+    // With data but without its key, a new key would only hide the loss. A database elsewhere knows its key itself.
+    mayCreate: config.databaseUrl !== undefined || !(await holdsCluster(config.dataDir)),
   })
   const connection = await connectionOf(config, provider, log, onProgress, closers)
   const database = openDatabase({ connection, log })
