@@ -26,7 +26,7 @@ export interface CommandsDependencies {
 }
 
 export interface Commands extends Pick<Home, 'requestCommand' | 'command' | 'waitForCommand'> {
-  /** Wakes who waits for the command. */
+  /** Wakes who waits for the end of the command. */
   wake(commandId: CommandId): void
   /** Wakes who waits for a command of the device: a tenure that ended answers nobody. */
   wakeDevice(deviceId: DeviceId): void
@@ -106,11 +106,12 @@ export function createCommands(d: CommandsDependencies): Commands {
       { maxOpen: d.maxOpen, nowMs },
     )
     if (!created) return replay(row, requestDigests)
-    if (!(await d.sendElsewhere(row)) && (await d.delivery.send(row, whenOffline)) === 'withdrawn')
-      throw offline()
-    const now = (await d.store.find(row.command_id)) ?? row
-    if (now.state === 'queued') d.changed(now)
-    return view(now)
+    const outcome = (await d.sendElsewhere(row)) ? 'not-taken' : await d.delivery.send(row, whenOffline)
+    if (outcome === 'withdrawn') throw offline()
+    if (outcome === 'ended') return view((await d.store.find(row.command_id)) ?? row)
+    // What the device says of it comes after this turn: people see it queued first.
+    d.changed(row)
+    return view(row)
   }
 
   async function command(...[accountId, commandId]: Parameters<Home['command']>): Promise<CommandView> {

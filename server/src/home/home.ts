@@ -131,8 +131,8 @@ export function createHome(dependencies: HomeDependencies): Home {
     if (row.due_ms === null) {
       counts.ended += 1
       delivery.forget(row)
+      commands.wake(row.command_id)
     }
-    commands.wake(row.command_id)
     announcements.command(row)
     neighbours?.changed(row)
   }

@@ -62,8 +62,10 @@ export function createNeighbours(d: NeighboursDependencies): Neighbours {
   function heardCommand(payload: string): void {
     const [commandId, deviceId, tenureId] = idsOf<[CommandId, DeviceId, TenureId]>(payload)
     if (!commandId || !deviceId || !tenureId) return
-    if (payload.endsWith(' ended')) d.delivery.forget({ command_id: commandId, device_id: deviceId })
-    d.commands.wake(commandId)
+    if (payload.endsWith(' ended')) {
+      d.delivery.forget({ command_id: commandId, device_id: deviceId })
+      d.commands.wake(commandId)
+    }
     d.announcements.commandElsewhere(tenureId, () => d.store.find(commandId))
   }
 
