@@ -42,7 +42,7 @@ import { createSessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
 import { createMakeCustomer, createSignUp } from './sign-up.ts'
 import { loadSigningKey } from './signing-key.ts'
-import { createWebAuthn } from './webauthn.ts'
+import { createWebAuthn, loadWebAuthn } from './webauthn.ts'
 
 const defaultLimits: IdentityLimits = {
   beginPerAddress: { burst: 200, everySeconds: 1 },
@@ -284,6 +284,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     onNotice: changes.onNotice,
     async start() {
       signingKey = await loadSigningKey({ database, keys })
+      await loadWebAuthn()
       changes.start()
       sweeper = setInterval(sweep, SWEEP_EVERY_MS).unref()
     },
@@ -291,6 +292,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       clearInterval(sweeper)
       changes.close()
       await sweeping
+      await passwords.close()
     },
     handleOAuth: createOAuthHandler({
       provider: () => running().callback,

@@ -1,11 +1,10 @@
-import { AppError, type Personal, type Secret } from '../core/index.ts'
+import { AppError, type Personal, Secret } from '../core/index.ts'
+import type { PasswordStrength } from './password-strength.ts'
 
 const MIN_LENGTH = 10
 const MAX_LENGTH = 256
 /** zxcvbn's scale of 0 to 4: three is a hundred million guesses or more. */
 const MIN_SCORE = 3
-/** What is estimated: longer ones are as strong as their beginning at least, and estimating takes more than linear time. */
-const ESTIMATED_CHARACTERS = 64
 
 /** What is hashed: the same characters however they were typed (NIST SP 800-63B section 3.1.1.2). */
 export function normalisePassword(password: Secret): string {
@@ -15,16 +14,14 @@ export function normalisePassword(password: Secret): string {
 /**
  * Length and an estimate of the guesses it takes, over rules of composition (NIST SP 800-63B section 3.1.1.2). What an
  * attacker knows of the person counts for nothing. Says what is weak, and never the password.
- * @throws AppError invalid_request
+ * @throws AppError invalid_request, unavailable
  */
 export type CheckPassword = (
   password: Secret,
   person: { email: Personal; name?: Personal | undefined },
 ) => Promise<void>
 
-export function createCheckPassword(): CheckPassword {
-  // Word lists of several megabytes: read when the first password is chosen, once.
-  let estimator: ReturnType<typeof loadEstimator> | undefined
+export function createCheckPassword(strength: PasswordStrength): CheckPassword {
   return async (password, { email, name }) => {
     const text = normalisePassword(password)
     const length = [...text].length
@@ -37,31 +34,14 @@ export function createCheckPassword(): CheckPassword {
       refuse('The password must not contain the e-mail address.')
     }
     const known = [address, localPart, ...domain.split('.'), ...words(name), 'hearthlock']
-    estimator ??= loadEstimator()
-    const { score, feedback } = (await estimator).check(text, known)
-    if (score >= MIN_SCORE) return
-    const { warning, suggestions } = feedback
-    refuse(['This password is too easy to guess.', warning, ...suggestions].filter(Boolean).join(' '))
+    const { score, why } = await strength.estimate(new Secret(text), known)
+    if (score < MIN_SCORE) refuse(`This password is too easy to guess. ${why}`.trim())
   }
 }
 
 function words(name: Personal | undefined): string[] {
   const text = name?.reveal().normalize('NFKC').toLowerCase() ?? ''
   return [text, ...text.split(/\s+/)].filter((word) => word !== '')
-}
-
-async function loadEstimator() {
-  const [{ ZxcvbnFactory }, common, english] = await Promise.all([
-    import('@zxcvbn-ts/core'),
-    import('@zxcvbn-ts/language-common'),
-    import('@zxcvbn-ts/language-en'),
-  ])
-  return new ZxcvbnFactory({
-    dictionary: { ...common.dictionary, ...english.dictionary },
-    graphs: common.adjacencyGraphs,
-    translations: english.translations,
-    maxLength: ESTIMATED_CHARACTERS,
-  })
 }
 
 function refuse(message: string): never {

@@ -3,6 +3,7 @@ import { type AccountId, AppError, type Secret } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
 import { createBoundedLine } from './bounded-line.ts'
 import { type CheckPassword, createCheckPassword, normalisePassword } from './password-rules.ts'
+import { createPasswordStrength } from './password-strength.ts'
 
 /** OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane. */
 export const recommended: Argon2Cost = { memoryKib: 19_456, passes: 2, lanes: 1 }
@@ -27,6 +28,7 @@ export interface Passwords {
     stored: { accountId: AccountId; sealedPassword: Buffer | undefined } | undefined,
   ): Promise<{ right: boolean; stale: boolean }>
   stats(): { hashed: number; waiting: number }
+  close(): Promise<void>
 }
 
 const TAG_BYTES = 32
@@ -46,6 +48,7 @@ export function createPasswords(o: {
   cost?: Argon2Cost | undefined
 }): Passwords {
   const cost = o.cost ?? recommended
+  const strength = createPasswordStrength()
   const line = createBoundedLine({ atOnce: o.hashesAtOnce, inLine: o.hashesInLine, retryAfterSeconds: 2 })
   const sealing = o.keys.purpose('identity.password')
   const peppers = (): Pepper[] => {
@@ -79,7 +82,8 @@ export function createPasswords(o: {
   }
 
   return {
-    check: createCheckPassword(),
+    check: createCheckPassword(strength),
+    close: strength.close,
     async seal(accountId, password) {
       const [pepper] = peppers() as [Pepper]
       const salt = randomBytes(SALT_BYTES)

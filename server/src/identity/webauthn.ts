@@ -39,15 +39,15 @@ const ALGORITHMS = [-8, -7, -257]
 const TIMEOUT_MS = 300_000
 const MAX_CREDENTIAL_ID = 1400
 
-// Loaded at the first ceremony: reading attestations brings much of X.509 with it.
-const library = () => import('@simplewebauthn/server')
+/** Reading it takes a third of a second of this one thread, for attestations bring much of X.509 with them: at the start. */
+export const loadWebAuthn = () => import('@simplewebauthn/server')
 
 export function createWebAuthn(o: { issuer: string }): WebAuthn {
   const { origin, hostname } = new URL(o.issuer)
   const expected = { expectedOrigin: origin, expectedRPID: hostname, requireUserVerification: true }
   return {
     async creationOptions({ challenge, userHandle, email, name, exclude }) {
-      const { generateRegistrationOptions } = await library()
+      const { generateRegistrationOptions } = await loadWebAuthn()
       return await generateRegistrationOptions({
         rpName: 'Hearthlock',
         rpID: hostname,
@@ -65,7 +65,7 @@ export function createWebAuthn(o: { issuer: string }): WebAuthn {
     },
 
     async requestOptions(challenge) {
-      const { generateAuthenticationOptions } = await library()
+      const { generateAuthenticationOptions } = await loadWebAuthn()
       return await generateAuthenticationOptions({
         rpID: hostname,
         challenge: Buffer.from(challenge, 'base64url'),
@@ -83,7 +83,7 @@ export function createWebAuthn(o: { issuer: string }): WebAuthn {
         })
       if (!isCredential(response)) throw refused('not a credential')
       const given = response as unknown as RegistrationResponseJSON
-      const { verifyRegistrationResponse } = await library()
+      const { verifyRegistrationResponse } = await loadWebAuthn()
       // An attestation with certificates would make this server fetch the addresses that stand in them.
       if (await hasCertificates(given)) throw refused('an attestation that nobody asked for')
       if (given.clientExtensionResults?.credProps?.rk === false) throw refused('not discoverable')
@@ -107,7 +107,7 @@ export function createWebAuthn(o: { issuer: string }): WebAuthn {
     },
 
     async verifyAssertion(response, challenge, { id, publicKey }) {
-      const { verifyAuthenticationResponse } = await library()
+      const { verifyAuthenticationResponse } = await loadWebAuthn()
       const verified = await verifyAuthenticationResponse({
         ...expected,
         response: response as AuthenticationResponseJSON,

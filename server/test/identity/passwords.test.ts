@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AccountId, newId, Personal, Secret, silentLog, systemClock } from '../../src/core/index.ts'
 import { createBoundedLine } from '../../src/identity/bounded-line.ts'
 import { createCheckPassword } from '../../src/identity/password-rules.ts'
+import { createPasswordStrength } from '../../src/identity/password-strength.ts'
 import { createPasswords, recommended } from '../../src/identity/passwords.ts'
 import { createKeys, type Keys, keysMigrations, memoryKeyProvider, place } from '../../src/keys/index.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -136,7 +137,9 @@ describe('the line for hashing', () => {
 })
 
 describe('a new password', () => {
-  const checkPassword = createCheckPassword()
+  const strength = createPasswordStrength()
+  const checkPassword = createCheckPassword(strength)
+  afterAll(() => strength.close())
   const person = { email: new Personal('Grace@Example.org'), name: new Personal('Grace Brewster Hopper') }
   const check = (text: string) => checkPassword(new Secret(text), person)
 
@@ -169,6 +172,19 @@ describe('a new password', () => {
       await expect(check(text)).resolves.toBeUndefined()
     },
   )
+
+  it('is judged beside everything else: while it is, this thread goes on', async () => {
+    let turns = 0
+    const turning = setInterval(() => (turns += 1), 1)
+    await Promise.allSettled(Array.from({ length: 8 }, () => check('aB3$'.repeat(60))))
+    clearInterval(turning)
+    expect(turns).toBeGreaterThan(8)
+  })
+
+  it('is judged again after the judging thread has ended', async () => {
+    await strength.close()
+    await expect(check('Password1234')).rejects.toMatchObject({ code: 'invalid_request' })
+  })
 
   it('is never repeated in the refusal', async () => {
     for (const weak of ['abcdefgh1', 'Password1234', 'ababababababab']) {
