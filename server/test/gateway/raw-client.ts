@@ -19,6 +19,8 @@ export class RawClient {
   readonly version: 4 | 5
   readonly received: Packet[] = []
   readonly closed: Promise<void>
+  /** Sees each packet when it comes, beside `received`. */
+  onPacket: (packet: Packet) => void = () => {}
   #wake: () => void = () => {}
   #ended = false
 
@@ -28,6 +30,7 @@ export class RawClient {
     const reader = parser({ protocolVersion: version })
     reader.on('packet', (packet) => {
       this.received.push(packet)
+      this.onPacket(packet)
       this.#wake()
     })
     reader.on('error', (error) => socket.destroy(error))

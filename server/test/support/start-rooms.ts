@@ -72,6 +72,8 @@ type Replaceable = Pick<Rooms, 'home' | 'registry' | 'identity' | 'vault' | 'mai
 
 export interface RoomsOptions {
   clock?: Clock
+  /** Of what happens in homes: it may run ahead, and neither sign-ins nor connections end by it. */
+  homeClock?: Clock
   log?: Log
   limits?: Partial<ApiLimits>
   /** Without one, letters stay in the outbox. */
@@ -97,6 +99,7 @@ const roomy = { burst: 10_000, everySeconds: 1 }
 
 export async function startRooms({
   clock = systemClock,
+  homeClock = clock,
   log = silentLog,
   limits = {},
   replace,
@@ -121,6 +124,7 @@ export async function startRooms({
         gatewayMigrations,
       ])
   const common = { database, clock, log }
+  const ofHomes = { ...common, clock: homeClock }
   const bus = wrapBus(createBus({ database, log, leaseMs: LEASE_MS, ...busOptions }))
   await bus.start()
   const provider = beside?.provider ?? memoryKeyProvider()
@@ -134,7 +138,7 @@ export async function startRooms({
   const isHere = (id: DeviceId) => gateway?.isOnline(id) ?? false
   const reach = createReach({ bus, isHere })
   const registry = createRegistry({
-    ...common,
+    ...ofHomes,
     keys,
     bus,
     notify: householdLetters(mail),
@@ -159,9 +163,9 @@ export async function startRooms({
       signUpAnswerMs: 1,
     },
   })
-  const stream = createStream({ ...common, keys })
+  const stream = createStream({ ...ofHomes, keys })
   const home = createHome({
-    ...common,
+    ...ofHomes,
     keys,
     registry,
     stream,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IConnectPacket } from 'mqtt-packet'
 import { vi } from 'vitest'
 import { type Client, isClientError, type LiveUpdate } from '../../src/client/index.ts'
+import { isAppError } from '../../src/core/index.ts'
 import type { ProvisionedDevice } from '../../src/registry/index.ts'
 import { RawClient } from '../gateway/raw-client.ts'
 import { newCustomer, provisionDevice, type Rooms, type RoomsOptions } from './start-rooms.ts'
@@ -54,7 +55,7 @@ export async function outcome(work: Promise<unknown>): Promise<string> {
     await work
     return 'done'
   } catch (error) {
-    if (isClientError(error)) return error.code
+    if (isClientError(error) || isAppError(error)) return error.code
     throw error
   }
 }
@@ -69,7 +70,8 @@ export async function session(
   return socket
 }
 
-async function connected(at: Rooms, device: ProvisionedDevice): Promise<RawClient> {
+/** The device's session, accepted. */
+export async function connected(at: Rooms, device: ProvisionedDevice): Promise<RawClient> {
   const socket = await session(at, device)
   const { reasonCode } = await socket.next('connack')
   if (reasonCode !== 0) throw new Error(`the device was refused: ${reasonCode}`)
