@@ -198,6 +198,21 @@ describe.skipIf(!existsSync(CHROMIUM))(`signing in with a browser (needs ${CHROM
       await page.context().close()
     })
 
+    it('the button takes the place of what was offered while typing, with a challenge of its own', async () => {
+      const page = await open('about:blank')
+      await authenticator(page, false)
+      const asked = () => page.waitForRequest((request) => request.url().endsWith('/passkey'))
+      const [first] = await Promise.all([asked(), page.goto(authorization())])
+      await first.response()
+      const [second] = await Promise.all([
+        asked(),
+        page.getByRole('button', { name: 'Sign in with a passkey' }).click(),
+      ])
+      expect((await second.response())?.status()).toBe(200)
+      expect(await page.getByRole('alert').count()).toBe(0)
+      await page.context().close()
+    })
+
     it('a link adds one to the account, and works once', async () => {
       const person = { email: 'link@example.org', name: 'Link' }
       const { stdout } = await at.cli([
