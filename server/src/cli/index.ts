@@ -36,6 +36,12 @@ export async function runCli(
   const onSignal = () => stop.abort()
   process.once('SIGINT', onSignal)
   process.once('SIGTERM', onSignal)
+  // Whoever reads has heard enough (`| head`): the end of a command that would go on for ever, and no failure.
+  const onStdoutError = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    stop.abort()
+  }
+  terminal.stdout.on('error', onStdoutError)
   try {
     const context = createContext({
       terminal,
@@ -64,25 +70,31 @@ function buildProgram(context: CliContext): Command {
       writeErr: (text) => void terminal.stderr.write(text),
     })
     .showHelpAfterError('(add --help to see how it is used)')
+  program.commandsGroup('Run it:')
   addStartCommand(program, context)
+  program.commandsGroup('Your account:')
   addPeopleCommands(program, context)
   addRecoveryCommands(program, context)
   addSessionCommands(program, context)
   addPasskeyCommands(program, context)
   addPasswordCommand(program, context)
   addSecondFactorCommands(program, context)
-  addHomeCommands(program, context)
   addExportCommand(program, context)
   addEraseCommand(program, context)
-  addTenureCommands(program, context)
-  addPastDeviceCommands(program, context)
+  program.commandsGroup('Your homes and devices:')
+  addHomeCommands(program, context)
   addControlCommands(program, context)
   addWatchCommands(program, context)
+  program.commandsGroup('Devices that change hands:')
+  addTenureCommands(program, context)
+  addPastDeviceCommands(program, context)
+  program.commandsGroup('For operators:')
   addOperatorCommands(program, context)
   addSupportOperatorCommands(program, context)
   addFactoryCommands(program, context)
   addOutboxCommands(program, context)
   addDisputeCommands(program, context)
+  program.commandsGroup('For trying things out:')
   addDeviceTokenCommand(program, context)
   addSimulateCommand(program, context)
   return program
