@@ -112,3 +112,13 @@ export function beginTenure(m: ReferenceHomes, device: number, home: number): vo
   tenures += 1
   Object.assign(m.devices[device] as Device, { home, tenure: tenures, resetMs: undefined })
 }
+
+/** Grants are of the tenures that the home has then. */
+export function comeIn(m: ReferenceHomes, home: number, who: number, as: Member): void {
+  const grants = new Map<number, 'view' | 'control'>()
+  for (const [device, act] of as.named ?? []) {
+    const { home: holder, tenure } = m.devices[device] as Device
+    if (holder === home) grants.set(tenure, act)
+  }
+  m.members[home]?.set(who, { ...as, grants })
+}
