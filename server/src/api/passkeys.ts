@@ -53,7 +53,7 @@ export function passkeyRoutes({ app, authenticate, limit, identity, clock }: Rou
       preHandler: [freshSignIn(clock), byRoom],
     },
     async (request, reply) => {
-      const link = await identity.passkeys.add(principalOf(request).accountId)
+      const link = await identity.passkeys.add(principalOf(request))
       return reply.code(201).send(showLink(link))
     },
   )

@@ -26,7 +26,8 @@ export interface Accounts {
   /** Its address counts as not confirmed. */
   add(tx: Tx, account: Omit<StoredAccount, 'emailVerified'>): Promise<void>
   find(accountId: AccountId): Promise<StoredAccount | undefined>
-  setPassword(accountId: AccountId, sealedPassword: Buffer): Promise<void>
+  /** The same password, sealed anew; nothing when it has been replaced since it was read. */
+  resealPassword(accountId: AccountId, o: { from: Buffer; to: Buffer }): Promise<void>
   /** Sign-ins that have begun before now, but have no session yet, get none. Locks the account's row. */
   replacePassword(tx: Tx, accountId: AccountId, sealedPassword: Buffer | undefined): Promise<void>
   setEmailVerified(tx: Tx, accountId: AccountId): Promise<void>
@@ -69,11 +70,12 @@ export function createAccounts({ database, keys, clock }: AccountsOptions): Acco
         }
       )
     },
-    async setPassword(accountId, sealedPassword) {
+    async resealPassword(accountId, { from, to }) {
       await tables
         .updateTable('identity.account')
-        .set({ sealed_password: sealedPassword })
+        .set({ sealed_password: to })
         .where('account_id', '=', accountId)
+        .where('sealed_password', '=', from)
         .execute()
     },
     async replacePassword(tx, accountId, sealedPassword) {

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import type { AccountId, Clock, Database, Tx } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
+import { evenLength } from './even-length.ts'
 import type { IdentityTables } from './tables.ts'
 
 /** Where the OpenID provider keeps what it issues. */
@@ -12,7 +13,7 @@ export interface Artifacts {
   endGrant(handle: string): Promise<void>
   /** The same for grants by `grantDigest`, in the caller's transaction; nobody is told of it here. */
   endGrants(tx: Tx, grantDigests: Buffer[]): Promise<void>
-  isGrantLive(handle: string): Promise<boolean>
+  isGrantLive(handle: string, tx?: Tx): Promise<boolean>
   /** The key of a grant's row. */
   grantDigest(grantId: string): Buffer
   /** Removes what has expired, a batch at a time. @returns how many rows went */
@@ -28,6 +29,8 @@ interface Sealed {
   expiresAtMs: number
 }
 
+/** What was typed, by which program and with which proof somebody signed in must not be told by a length. */
+const STEP = 1024
 const SWEEP_BATCH = 500
 const SWEEP_BATCHES = 200
 
@@ -125,7 +128,7 @@ export function createArtifacts(o: {
           grant_digest: digestOf('grant', payload.grantId),
           sealed: sealing.seal(
             where(model, newest),
-            JSON.stringify({ payload, expiresAtMs } satisfies Sealed),
+            evenLength({ payload, expiresAtMs } satisfies Sealed, STEP),
           ),
           expires_at: new Date(Math.ceil(expiresAtMs / HOUR_MS) * HOUR_MS),
         }
@@ -229,8 +232,8 @@ export function createArtifacts(o: {
     async endGrants(tx, grantDigests) {
       await endGrants('id_digest', grantDigests, tx.withTables<IdentityTables>())
     },
-    async isGrantLive(handle) {
-      const row = await tables
+    async isGrantLive(handle, tx) {
+      const row = await (tx?.withTables<IdentityTables>() ?? tables)
         .selectFrom('identity.artifact')
         .select('id_digest')
         .where('model', '=', 'Grant')

@@ -38,6 +38,8 @@ export function createChangePassword(o: {
     const sealedPassword = await o.passwords.seal(accountId, next)
     await o.database.transaction(async (tx) => {
       await o.accounts.replacePassword(tx, accountId, sealedPassword)
+      // The row is locked. A recovery that came first has ended this session, or judged it: it stands.
+      if (!(await o.sessions.isLive(sessionId, tx))) throw new AppError('unauthenticated')
       await o.sessions.end(tx, accountId, (session) => session.sessionId !== sessionId)
     })
     o.changes.sessions(accountId)

@@ -58,8 +58,8 @@ export interface PasskeyLink {
 /** The passkeys of one account. The caller asks for a fresh sign-in before what changes who can come in. */
 export interface PasskeyFace {
   list(accountId: AccountId): Promise<PasskeyView[]>
-  /** A link that is good for ten minutes; a new one does not end the one before. */
-  add(accountId: AccountId): Promise<PasskeyLink>
+  /** A link that is good for ten minutes, and no longer than the session; a new one does not end the one before. */
+  add(by: Pick<Principal, 'accountId' | 'sessionId'>): Promise<PasskeyLink>
   /** @throws AppError not_found; invalid_request (the name) */
   rename(accountId: AccountId, passkeyId: string, name: Personal): Promise<void>
   /** @throws AppError not_found; conflict when it is the last way in */

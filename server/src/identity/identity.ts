@@ -183,6 +183,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       webauthn,
       passkeys,
       accounts,
+      sessions,
       tickets,
       challenges,
       makeAccount,
@@ -257,7 +258,8 @@ export function createIdentity(options: IdentityOptions): Identity {
     ...signUp,
     passkeys: {
       list: passkeys.list,
-      add: (accountId) => running().registration.link({ for: 'account', accountId, madeAtMs: clock.nowMs() }),
+      add: ({ accountId, sessionId }) =>
+        running().registration.link({ for: 'account', accountId, sessionId, madeAtMs: clock.nowMs() }),
       async rename(accountId, passkeyId, name) {
         vault.checkName(name)
         await passkeys.rename(accountId, passkeyId, name)

@@ -16,13 +16,22 @@ import type { PasskeyLink } from './face.ts'
 import type { OneUse } from './one-use.ts'
 import { type Challenge, newChallenge, userHandleOf } from './passkey-sign-in.ts'
 import type { Passkeys } from './passkeys.ts'
+import type { Sessions } from './sessions.ts'
 import type { WebAuthn } from './webauthn.ts'
 
 /** For whom a passkey may be made: an account that is there, or one that comes into being with it. */
 export type Ticket =
-  | { for: 'account'; accountId: AccountId; madeAtMs: number }
+  | AccountTicket
   | { for: 'customer'; accountId: AccountId; email: string; name: string }
   | { for: 'operator'; accountId: AccountId; email: string; name: string; code: string }
+
+/** `sessionId`: who has asked for it; a sign-in that is not finished has none yet. */
+interface AccountTicket {
+  for: 'account'
+  accountId: AccountId
+  madeAtMs: number
+  sessionId?: string
+}
 
 /** Makes the account of a ticket; `taken` when its address has one already, which nobody may learn. */
 export type MakeAccount = (tx: Tx, person: Exclude<Ticket, { for: 'account' }>) => Promise<'added' | 'taken'>
@@ -49,6 +58,7 @@ export function createPasskeyRegistration(o: {
   webauthn: WebAuthn
   passkeys: Passkeys
   accounts: Pick<Accounts, 'signInsFrom'>
+  sessions: Pick<Sessions, 'isLive'>
   tickets: OneUse<Ticket>
   challenges: OneUse<Challenge>
   makeAccount: MakeAccount
@@ -57,6 +67,13 @@ export function createPasskeyRegistration(o: {
   async function personOf(ticket: Ticket): Promise<{ email: Personal; name: Personal }> {
     if (ticket.for === 'account') return await o.vault.read(ticket.accountId)
     return { email: new Personal(ticket.email), name: new Personal(ticket.name) }
+  }
+
+  /** The account's row is locked: whoever replaces a credential, and ends sessions, comes before this or after it. */
+  async function mayStill(tx: Tx, { accountId, madeAtMs, sessionId }: AccountTicket): Promise<boolean> {
+    // From before a recovery it may be a thief's, and so may what a session has left behind that was ended since.
+    if (madeAtMs < (await o.accounts.signInsFrom(tx, accountId))) return false
+    return sessionId === undefined || (await o.sessions.isLive(sessionId, tx))
   }
 
   return {
@@ -93,12 +110,7 @@ export function createPasskeyRegistration(o: {
           // Who signs up with somebody else's address sees the same answer, and has a passkey that opens nothing.
           if (ticket.for !== 'account' && (await o.makeAccount(tx, ticket)) === 'taken') return
           await o.passkeys.add(tx, ticket.accountId, credential, name)
-          // A link from before a recovery may be a thief's.
-          if (
-            ticket.for === 'account' &&
-            ticket.madeAtMs < (await o.accounts.signInsFrom(tx, ticket.accountId))
-          )
-            throw linkEnded()
+          if (ticket.for === 'account' && !(await mayStill(tx, ticket))) throw linkEnded()
         }),
       )
     },

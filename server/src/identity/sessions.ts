@@ -46,7 +46,7 @@ export interface Sessions {
   show(session: Session): SessionInfo
   /** Ends those of the account's sessions that `which` picks. The caller announces it after the commit. */
   end(tx: Tx, accountId: AccountId, which: (session: Session) => boolean): Promise<void>
-  isLive(sessionId: string): Promise<boolean>
+  isLive(sessionId: string, tx?: Tx): Promise<boolean>
 }
 
 export function createSessions(o: {
@@ -155,6 +155,6 @@ export function createSessions(o: {
       )
     },
 
-    isLive: (sessionId) => o.artifacts.isGrantLive(sessionId),
+    isLive: (sessionId, tx) => o.artifacts.isGrantLive(sessionId, tx),
   }
 }

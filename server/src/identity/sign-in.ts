@@ -39,9 +39,9 @@ export function createSignIn(o: {
     const { right, stale } = await o.passwords.verify(password, account)
     if (!right || account?.kind !== kind) throw new AppError('sign_in_refused')
     o.limits.signedIn({ kind, email, remoteAddress })
-    if (stale) {
-      const sealedPassword = await o.passwords.seal(account.accountId, password)
-      await o.accounts.setPassword(account.accountId, sealedPassword)
+    if (stale && account.sealedPassword) {
+      const to = await o.passwords.seal(account.accountId, password)
+      await o.accounts.resealPassword(account.accountId, { from: account.sealedPassword, to })
     }
     return { accountId: account.accountId, methods: ['pwd'] }
   }

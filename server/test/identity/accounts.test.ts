@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Personal, Secret } from '../../src/core/index.ts'
+import { type AccountId, Personal, Secret } from '../../src/core/index.ts'
 import type { IdentityOptions } from '../../src/identity/index.ts'
 import { ada, type Setup, setUp } from './support/setup.ts'
 import { UserAgent } from './support/user-agent.ts'
@@ -235,6 +235,11 @@ describe('a password due for renewal', () => {
     await dearer({ kind: 'customer', email: ada.email, password: ada.password, remoteAddress: undefined })
     expect((await stored()).equals(before)).toBe(false)
     expect((await attempt(email, password)).status).toBe(200)
+    const after = await stored()
+    // Replaced while the former one was being sealed anew: it does not come back.
+    const accountId = (await s.vault.findByEmail('customer', ada.email)) as AccountId
+    await createAccounts(s).resealPassword(accountId, { from: before, to: before })
+    expect((await stored()).equals(after)).toBe(true)
   })
 })
 

@@ -53,6 +53,17 @@ describe('changing the password', () => {
     await expect(weak).rejects.toMatchObject({ code: 'invalid_request' })
   })
 
+  it('is undone where the session was ended while the new one was hashed, and ends no other', async () => {
+    const [thief, owner] = [await signedIn(), await signedIn()]
+    const [late, kept] = [await thief(), await owner()]
+    // Authenticated before, acts after.
+    await s.identity.endOtherSessions(kept)
+    await expect(change(late, ada.password)).rejects.toMatchObject({ code: 'unauthenticated' })
+    await owner()
+    await expect(signedIn('seven nanoseconds')).rejects.toThrow()
+    await (await signedIn())()
+  })
+
   it('is not a way to guess the present one', async () => {
     await s.close()
     s = await setUp({ limits: { codePerAccount: { burst: 2, everySeconds: 60 } } })

@@ -74,12 +74,14 @@ describe('what identity stores', () => {
     await agent.refresh(second.refresh_token, seen)
 
     const account = accountId as AccountId
-    const used1 = await s.identity.passkeys.add(account)
+    const used1 = await s.identity.passkeys.add({ accountId: account, sessionId })
     const { passkey } = await makePasskey(agent, used1.url.reveal())
     const [{ passkeyId }] = (await s.identity.passkeys.list(account)) as [PasskeyView]
     await s.identity.passkeys.rename(account, passkeyId, new Personal("Ada's own telephone"))
     const challenge = await challengeOf(pending, interaction)
-    const link = new URL((await s.identity.passkeys.add(account)).url.reveal()).hash.slice(1)
+    const link = new URL(
+      (await s.identity.passkeys.add({ accountId: account, sessionId })).url.reveal(),
+    ).hash.slice(1)
     const invitation = await s.identity.inviteOperator({ invitedBy: account, roles: ['support'] })
 
     const cookies = [...agent.cookies.values(), ...pending.cookies.values()]
@@ -169,6 +171,23 @@ describe('what identity stores', () => {
       const moved = s.identity.authenticate(await agent.request(access_token))
       await expect(moved).rejects.toMatchObject({ code: 'integrity_failed' })
     }
+  })
+
+  it('tells by no length which program somebody signs in with, how, or what was typed', async () => {
+    const adapter = artifactsOf().adapter('Interaction')
+    const { pool } = s.database
+    await pool.query("delete from identity.artifact where model = 'Interaction'")
+    await adapter.upsert('short', { params: { login_hint: 'a@b.de', client_id: 'hearthlock-cli' } }, 60)
+    await adapter.upsert(
+      'long',
+      { params: { login_hint: 'a'.repeat(200), client_id: 'hearthlock-operator-cli' } },
+      60,
+    )
+    const { rows } = await pool.query(
+      "select octet_length(sealed) from identity.artifact where model = 'Interaction'",
+    )
+    expect(rows).toHaveLength(2)
+    expect(rows[0]).toEqual(rows[1])
   })
 
   it('keeps one signing key over restarts, sealed', async () => {

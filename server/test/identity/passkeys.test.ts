@@ -6,6 +6,7 @@ import {
   type SoftwarePasskey,
 } from '../../src/client/software-passkey.ts'
 import { type AccountId, createLog, Personal } from '../../src/core/index.ts'
+import type { Principal } from '../../src/identity/index.ts'
 import { createWebAuthn } from '../../src/identity/webauthn.ts'
 import {
   type Assertion,
@@ -20,12 +21,17 @@ import { newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
 
 let s: Setup
 let accountId: AccountId
+/** Of Ada, who has a password. */
+let adas: Principal
 const lines: string[] = []
 beforeAll(async () => {
   const log = createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } })
   s = await setUp({ log })
   await s.identity.signUp(ada)
-  accountId = (await s.vault.findByEmail('customer', ada.email)) as AccountId
+  const agent = new UserAgent(s.url)
+  const { access_token } = await agent.signIn(ada.email.reveal(), ada.password.reveal())
+  adas = await s.identity.authenticate(await agent.request(access_token))
+  accountId = adas.accountId
 })
 afterAll(() => s.close())
 
@@ -39,7 +45,7 @@ async function somebody(): Promise<{ passkey: SoftwarePasskey; accountId: Accoun
   expect(answer.status).toBe(200)
   return { passkey, accountId: (await s.vault.findByEmail('customer', email)) as AccountId, email }
 }
-async function added(to: AccountId): Promise<SoftwarePasskey> {
+async function added(to: Principal): Promise<SoftwarePasskey> {
   const { url } = await s.identity.passkeys.add(to)
   const { answer, passkey } = await makePasskey(new UserAgent(s.url), url.reveal())
   expect(answer.status).toBe(200)
@@ -62,7 +68,7 @@ const refusal = async (response: Response) => ({
 
 describe('a passkey', () => {
   it('signs its owner in without a password or an address, and the sign-in says how', async () => {
-    const passkey = await added(accountId)
+    const passkey = await added(adas)
     const principal = await principalOf(passkey)
     expect(principal).toMatchObject({ accountId, kind: 'customer', methods: ['swk'] })
     expect(await principalOf(passkey, { flags: 0x05 })).toMatchObject({ methods: ['swk'] })
@@ -190,7 +196,7 @@ describe('a challenge', () => {
 describe('a link to make a passkey', () => {
   it('asks for one that is discoverable and verifies its user, and leaves out those that are there', async () => {
     const grace = await somebody()
-    const { url } = await s.identity.passkeys.add(grace.accountId)
+    const { url } = await s.identity.passkeys.add(await principalOf(grace.passkey))
     const ticket = new URL(url.reveal()).hash.slice(1)
     const options = await (await post(new UserAgent(s.url), '/oauth/passkeys/options', { ticket })).json()
     expect(options).toMatchObject({
@@ -203,14 +209,14 @@ describe('a link to make a passkey', () => {
   })
 
   it('keeps its secret half behind the #, where no log sees it', async () => {
-    const { url } = await s.identity.passkeys.add(accountId)
+    const { url } = await s.identity.passkeys.add(adas)
     const { pathname, search, hash } = new URL(url.reveal())
     expect([pathname, search]).toEqual(['/oauth/passkeys', ''])
     expect(Buffer.from(hash.slice(1), 'base64url')).toHaveLength(32)
   })
 
   it('works once, also when several use it at the same moment', async () => {
-    const { url } = await s.identity.passkeys.add(accountId)
+    const { url } = await s.identity.passkeys.add(adas)
     const ticket = new URL(url.reveal()).hash.slice(1)
     const before = (await s.identity.passkeys.list(accountId)).length
     const agent = new UserAgent(s.url)
@@ -228,8 +234,18 @@ describe('a link to make a passkey', () => {
     expect(await s.identity.passkeys.list(accountId)).toHaveLength(before + 1)
   })
 
+  it('ends with the session that asked for it', async () => {
+    const grace = await somebody()
+    const thief = await principalOf(grace.passkey)
+    const [used, unused] = [await s.identity.passkeys.add(thief), await s.identity.passkeys.add(thief)]
+    expect((await makePasskey(new UserAgent(s.url), used.url.reveal())).answer.status).toBe(200)
+    await s.identity.endOtherSessions(await principalOf(grace.passkey))
+    expect((await makePasskey(new UserAgent(s.url), unused.url.reveal())).answer.status).toBe(404)
+    expect(await s.identity.passkeys.list(grace.accountId)).toHaveLength(2)
+  })
+
   it('ends after ten minutes', async () => {
-    const { url } = await s.identity.passkeys.add(accountId)
+    const { url } = await s.identity.passkeys.add(adas)
     s.clock.advance(10 * 60 + 1)
     expect((await makePasskey(new UserAgent(s.url), url.reveal())).answer.status).toBe(404)
     s.clock.advance(-10 * 60 - 1)
@@ -254,7 +270,7 @@ describe('a link to make a passkey', () => {
       }),
     ],
   ])('refuses %s', async (_what, change) => {
-    const { url } = await s.identity.passkeys.add(accountId)
+    const { url } = await s.identity.passkeys.add(adas)
     const before = (await s.identity.passkeys.list(accountId)).length
     const { answer } = await makePasskey(new UserAgent(s.url), url.reveal(), change)
     expect((await refusal(answer)).code).toBe('invalid_request')
@@ -277,7 +293,7 @@ describe('a link to make a passkey', () => {
   })
 
   it('refuses a foreign page', async () => {
-    const { url } = await s.identity.passkeys.add(accountId)
+    const { url } = await s.identity.passkeys.add(adas)
     const response = await fetch(`${s.url}/oauth/passkeys/options`, {
       method: 'POST',
       headers: { origin: 'http://evil.example', 'content-type': 'application/json' },
@@ -290,7 +306,7 @@ describe('a link to make a passkey', () => {
 describe('the list of passkeys', () => {
   it('names them, tells when they were added and used, and follows renaming and removing', async () => {
     const grace = await somebody()
-    await added(grace.accountId)
+    await added(await principalOf(grace.passkey))
     await principalOf(grace.passkey)
     const [first, second] = await s.identity.passkeys.list(grace.accountId)
     expect(first?.usedAtMs).toBeGreaterThan(0)
@@ -313,7 +329,7 @@ describe('the list of passkeys', () => {
 
   it('keeps the last way in, also from two removals at once', async () => {
     const grace = await somebody()
-    await added(grace.accountId)
+    await added(await principalOf(grace.passkey))
     const ids = (await s.identity.passkeys.list(grace.accountId)).map(({ passkeyId }) => passkeyId)
     const outcomes = await Promise.allSettled(
       ids.map((id) => s.identity.passkeys.remove(grace.accountId, id)),

@@ -265,7 +265,7 @@ describe('passkeys', () => {
   it('of an address that was never confirmed go with a recovery', async () => {
     await setUpAda({}, false)
     const { principal } = await session()
-    const { url } = await s.identity.passkeys.add(principal.accountId)
+    const { url } = await s.identity.passkeys.add(principal)
     expect(await addedBy(url.reveal())).toBe(200)
     await complete(await mailedCode())
     expect(await s.identity.passkeys.list(principal.accountId)).toEqual([])
@@ -274,7 +274,7 @@ describe('passkeys', () => {
   it('cannot be made any more by a link from before a recovery', async () => {
     await setUpAda()
     const { principal } = await session()
-    const { url } = await s.identity.passkeys.add(principal.accountId)
+    const { url } = await s.identity.passkeys.add(principal)
     s.clock.advance(1)
     await complete(await mailedCode())
     expect(await addedBy(url.reveal())).toBe(404)
@@ -285,10 +285,10 @@ describe('passkeys', () => {
     await setUpAda()
     const before = await session()
     const { accountId } = before.principal
-    expect(await addedBy((await s.identity.passkeys.add(accountId)).url.reveal())).toBe(200)
+    expect(await addedBy((await s.identity.passkeys.add(before.principal)).url.reveal())).toBe(200)
     s.clock.advance(1)
     await complete(await mailedCode())
-    expect(await addedBy((await s.identity.passkeys.add(accountId)).url.reveal())).toBe(200)
+    expect(await addedBy((await s.identity.passkeys.add(before.principal)).url.reveal())).toBe(200)
     const [older] = await s.identity.passkeys.list(accountId)
     await s.identity.denyRecovery(before.principal)
     expect(await s.identity.passkeys.list(accountId)).toEqual([older])

@@ -110,8 +110,12 @@ describe('with a second factor', () => {
   })
 
   it('a passkey needs no code', async () => {
+    const owner = new UserAgent(s.url)
+    const { access_token } = await owner.signIn(email, password)
     await turnOn()
-    const { url } = await s.identity.passkeys.add(accountId)
+    const { url } = await s.identity.passkeys.add(
+      await s.identity.authenticate(await owner.request(access_token)),
+    )
     const { passkey } = await makePasskey(new UserAgent(s.url), url.reveal())
     expect((await answerWithPasskey(new UserAgent(s.url), passkey)).status).toBe(200)
   })
