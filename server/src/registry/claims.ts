@@ -43,16 +43,18 @@ export function createClaims(d: {
       .where('disabled', '=', false)
   }
 
-  /** Asked before anything is locked: the answer may come from another process. */
+  /**
+   * Asked before anything is locked: the answer may come from another process. How long that takes tells whether the
+   * device is connected, so that it is not asked about one that could not be claimed: former owners know the code.
+   */
   async function isConnected(code: string): Promise<boolean> {
-    const device = await devicesOf(code).executeTakeFirst()
-    return device !== undefined && (await isOnline(device.device_id))
+    return isOnline(await claimable(devicesOf(code)))
   }
 
-  /** The device of this code, locked, and free to be claimed now. */
-  async function claimable(tx: Tx, code: string): Promise<DeviceId> {
-    const tables = tx.withTables<RegistryTables>()
-    const device = await devicesOf(code, tx).forUpdate().executeTakeFirst()
+  /** The device of this code, free to be claimed now. With `tx` it is locked. */
+  async function claimable(devices: ReturnType<typeof devicesOf>, tx?: Tx): Promise<DeviceId> {
+    const tables = (tx ?? database.queries).withTables<RegistryTables>()
+    const device = await devices.executeTakeFirst()
     if (!device) throw refused()
     const current = await tables
       .selectFrom('registry.tenure')
@@ -76,7 +78,7 @@ export function createClaims(d: {
       const tenure = await database
         .transaction(async (tx) => {
           await access.inHousehold({ accountId, householdId }, 'configure', tx)
-          const deviceId = await claimable(tx, canonical)
+          const deviceId = await claimable(devicesOf(canonical, tx).forUpdate(), tx)
           const started = await startTenure(tx, { accountId, householdId, deviceId, nickname: name })
           await householdLog.append(tx, householdId, { kind: 'claimed', by: accountId, deviceId })
           return started

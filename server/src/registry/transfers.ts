@@ -5,6 +5,7 @@ import type { Changes } from './changes.ts'
 import { canonicalClaimCode, newClaimCode } from './claim-code.ts'
 import type { History, Registry, Tenure } from './face.ts'
 import type { HouseholdLog } from './household-log.ts'
+import { paddedJson, parseJson } from './padded-json.ts'
 import type { RegistryTables } from './tables.ts'
 import type { TenureEndings } from './tenure-endings.ts'
 import { lockCurrentTenure, lockHouseholds } from './tenure-locks.ts'
@@ -12,6 +13,8 @@ import { TENURE_COLUMNS, toTenure } from './tenure-row.ts'
 import type { Nicknames, TenureStart } from './tenure-starts.ts'
 
 const OFFER_HOURS = 24
+/** All in one length: a copy does not tell what becomes of the history. */
+const TERMS_BYTES = 128
 
 interface OfferTerms {
   offeredBy: AccountId
@@ -66,7 +69,7 @@ export function createTransfers(d: {
     tx?: Tx,
   ): Promise<OfferTerms> {
     const key = await keys.open(tenure.keyId, tx)
-    return JSON.parse(key.unseal(termsPlace(tenure.tenureId), sealed).toString()) as OfferTerms
+    return parseJson(key.unseal(termsPlace(tenure.tenureId), sealed))
   }
 
   /** Whoever offered it must have the right to it at this moment: an offer outlives no membership. */
@@ -90,9 +93,11 @@ export function createTransfers(d: {
         await lockHouseholds(tx, [household_id])
         // An offer on a tenure that ends at this moment would outlive it.
         if (!(await lockCurrentTenure(tx, tenure_id))) throw access.denied()
+        // Again, now that nothing moves: the right may have ended while this waited.
+        await access.onDevice(accountId, deviceId, 'manage', tx)
         const values = {
           code_digest: digests.digest(canonicalClaimCode(code) as string),
-          terms: (await keys.open(key_id, tx)).seal(termsPlace(tenure_id), JSON.stringify(terms)),
+          terms: (await keys.open(key_id, tx)).seal(termsPlace(tenure_id), paddedJson(terms, TERMS_BYTES)),
         }
         await tx
           .withTables<RegistryTables>()
@@ -125,6 +130,7 @@ export function createTransfers(d: {
       const { tenure_id, household_id } = row
       await database.transaction(async (tx) => {
         await lockHouseholds(tx, [household_id])
+        await access.onDevice(accountId, deviceId, 'manage', tx)
         const { numDeletedRows } = await tx
           .withTables<RegistryTables>()
           .deleteFrom('registry.transfer_offer')

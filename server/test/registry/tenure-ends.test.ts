@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type AccountId, newId, Personal, Secret } from '../../src/core/index.ts'
 import type { MemberRole, ProvisionedDevice, Tenure, TenureChange } from '../../src/registry/index.ts'
 import { createWorld, refusal, type World } from './world.ts'
@@ -154,6 +154,18 @@ describe('another claim', () => {
     expect(await refusal(claim(home, device))).toBe('claim_refused')
     await world.reset(device)
     expect(await refusal(claim(await world.settle(), device))).toBe(undefined)
+  })
+
+  it('that could not be had does not tell by its time whether the device is connected', async () => {
+    const { device, home } = await held()
+    const asked: unknown[] = []
+    const has = vi.spyOn(world.online, 'has').mockImplementation((id) => asked.push(id) > 0)
+    await world.reset(device)
+    expect(await refusal(claim(await world.settle(), device))).toBe('claim_refused')
+    await world.registry.release({ accountId: home.accountId, deviceId: device.deviceId, history: 'kept' })
+    expect(await refusal(claim(home, device))).toBe('claim_refused')
+    has.mockRestore()
+    expect(asked).toEqual([])
   })
 
   it('comes within a quarter of an hour after the reset', async () => {
@@ -355,6 +367,37 @@ describe('a transfer', () => {
     const plain = code.reveal().replaceAll('-', '')
     expect(JSON.stringify(rows)).not.toContain(Buffer.from(plain).toString('hex'))
     expect(JSON.stringify(rows)).not.toContain(plain)
+  })
+
+  it('is neither offered nor taken back by an owner who is demoted at that moment', async () => {
+    const { device, deviceId, home } = await held()
+    const client = await world.database.pool.connect()
+    await client.query('begin')
+    const household = [home.household.householdId]
+    await client.query('select from registry.household where household_id = $1 for update', household)
+    await client.query("update registry.member set role = 'adult' where household_id = $1", household)
+    const outcomes = [offer(home, device), world.registry.cancelTransfer(home.accountId, deviceId)].map(
+      refusal,
+    )
+    await vi.waitFor(async () => {
+      const { rows } = await world.database.pool.query(
+        "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+      )
+      expect(rows).toHaveLength(2)
+    })
+    await client.query('commit')
+    client.release()
+    expect(await Promise.all(outcomes)).toEqual(['not_found', 'not_found'])
+  })
+
+  it('tells by the length of no row what becomes of the history', async () => {
+    const [kept, destroyed] = [await held(), await held()]
+    await offer(kept.home, kept.device)
+    await offer(destroyed.home, destroyed.device, 'destroyed')
+    const { rows } = await world.database.pool.query(
+      'select distinct octet_length(terms) from registry.transfer_offer',
+    )
+    expect(rows).toHaveLength(1)
   })
 
   it('raced by many households gives the device to exactly one', async () => {
