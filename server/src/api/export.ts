@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import Type from 'typebox'
+import { AppError } from '../core/index.ts'
 import type { ExportRecord } from '../privacy/index.ts'
 import type { RouteParts } from './app.ts'
 import { byRoom, freshSignIn } from './authentication.ts'
@@ -12,7 +13,7 @@ const CHUNK = 16_384
  * Everything about the caller, as JSON Lines. It is written while it is read, page by page, each authorized by itself,
  * and no faster than the caller takes it; a sign-out ends it, as it ends a live stream.
  */
-export function exportRoutes({ app, authenticate, limit, privacy, live, clock }: RouteParts): void {
+export function exportRoutes({ app, authenticate, limit, identity, privacy, live, clock }: RouteParts): void {
   app.get(
     '/v1/me/export',
     {
@@ -30,7 +31,7 @@ export function exportRoutes({ app, authenticate, limit, privacy, live, clock }:
       const slot = live.begin({ accountId, sessionId })
       const records = privacy.export(accountId)
       // Before the answer begins: what refuses does so with a status.
-      const first = await records.next().catch((error: unknown) => {
+      const first = await begin(records, sessionId).catch((error: unknown) => {
         slot.end('reconnect')
         throw error
       })
@@ -47,6 +48,12 @@ export function exportRoutes({ app, authenticate, limit, privacy, live, clock }:
         .send(body)
     },
   )
+
+  /** It may have ended after this request was authenticated, and before its slot could be found. */
+  async function begin(records: AsyncGenerator<ExportRecord>, sessionId: string) {
+    if (!(await identity.isSessionLive(sessionId))) throw new AppError('unauthenticated')
+    return await records.next()
+  }
 }
 
 async function* lines(

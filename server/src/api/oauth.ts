@@ -31,5 +31,7 @@ export function oauthRoutes({ app, limit, identity }: RouteParts): void {
 }
 
 function postsSignIn(request: FastifyRequest): boolean {
-  return request.method === 'POST' && /^\/oauth\/(interaction\/[^/]*|recovery)$/.test(request.raw.url ?? '')
+  // What comes after the ? is nobody's to choose a limit by.
+  const [path = ''] = (request.raw.url ?? '').split('?')
+  return request.method === 'POST' && /^\/oauth\/(interaction\/[^/]*|recovery)$/.test(path)
 }

@@ -151,7 +151,7 @@ describe('care of an account over HTTP', () => {
     await expect(here.request('GET', '/v1/me')).rejects.toMatchObject({ code: 'unauthenticated' })
   })
 
-  it('a session that ends while its live stream is being opened gets none', async () => {
+  it('a session that ends while its live stream or its export is being opened gets none', async () => {
     const raced = await startRooms({
       replace: ({ identity }) => ({ identity: { ...identity, isSessionLive: async () => false } }),
     })
@@ -165,6 +165,7 @@ describe('care of an account over HTTP', () => {
       })
       const path = `/v1/households/${home.householdId}/live`
       await expect(client.request('GET', path)).rejects.toMatchObject({ status: 401 })
+      await expect(client.request('GET', '/v1/me/export')).rejects.toMatchObject({ status: 401 })
       expect(raced.api.stats().api_live_streams).toBe(0)
     } finally {
       await raced.close()
@@ -193,6 +194,11 @@ describe('care of an account over HTTP', () => {
     ['/v1/recovery', { email: 'ada@example.org' }, { signUpsPer10MinutesPerAddress: 2 }],
     [
       '/v1/recovery/complete',
+      { email: 'ada@example.org', code: '00000-00000', newPassword: NEW_PASSWORD },
+      { signInsPerMinutePerAddress: 2 },
+    ],
+    [
+      '/oauth/recovery?anything=/',
       { email: 'ada@example.org', code: '00000-00000', newPassword: NEW_PASSWORD },
       { signInsPerMinutePerAddress: 2 },
     ],
