@@ -136,6 +136,8 @@ for (const processes of ['one process', 'two processes'] as const) {
           const lamp = await homes.thing()
           const [byAda, byGrace] = [await watching(ada), await watching(grace)]
           await say(lamp, 'attributes', ofAda)
+          // Until her stream has told it: what the end cuts off is told no more.
+          await homes.rung(ada, byAda)
           await homes.end(lamp, way)
           await homes.rung(ada, byAda)
           const told = byAda.of(lamp).length
