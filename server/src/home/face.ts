@@ -91,9 +91,9 @@ export type LiveUpdate =
   | { kind: 'command'; deviceId: DeviceId; command: CommandView }
   /** Updates were left out, or a device came or went: read the devices again. More updates follow. */
   | { kind: 'resync' }
-  /** This process is cut off from the others: nothing follows, begin again. */
+  /** It can't be known any more what the watcher may see, or this process is cut off: nothing follows, begin again. */
   | { kind: 'interrupted' }
-  /** The watcher may no longer see this household, or it can't be known that it may: nothing follows. */
+  /** The watcher may no longer see this household: nothing follows. */
   | { kind: 'ended' }
 
 /** Return a promise to be given nothing more until it settles; meanwhile a bounded queue fills, then `resync`. */

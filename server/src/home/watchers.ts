@@ -135,7 +135,7 @@ export function createWatchers({
         return
       }
       if (clock.nowMs() - watcher.checkedAtMs > checkMs * LEASE_INTERVALS) {
-        end(watcher)
+        end(watcher, 'interrupted')
         return
       }
       const pending = tell(watcher, next.update)
@@ -189,7 +189,7 @@ export function createWatchers({
       else {
         log.warn('a watcher could not be checked', { error })
         for (const watcher of group) {
-          if (clock.nowMs() - watcher.checkedAtMs > checkMs * LEASE_INTERVALS) end(watcher)
+          if (clock.nowMs() - watcher.checkedAtMs > checkMs * LEASE_INTERVALS) end(watcher, 'interrupted')
         }
       }
     }

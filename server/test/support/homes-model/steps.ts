@@ -301,6 +301,8 @@ const timePasses = kind<{ minutes: number }>({
     real.clock.ms += minutes * 60_000
     m.nowMs = real.clock.ms
     await real.rooms.home.tick()
+    // So long without a check, no stream needs to have gone on.
+    for (const each of real.watching) each.lost = true
     return true
   },
 })

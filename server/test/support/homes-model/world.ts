@@ -26,7 +26,7 @@ export interface Watching {
   seen: Watch
   /** Marks that it may be told of, and those that it must be. */
   may: Set<string>
-  /** The right to watch was lost: the stream may end. */
+  /** The right to watch was lost, or could not be relied on: the stream may end. */
   lost: boolean
   ended: boolean
 }
