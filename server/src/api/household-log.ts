@@ -61,7 +61,7 @@ function concerned({ event: { by, account } }: LogEntry) {
   return [by, account].filter((accountId) => accountId !== undefined)
 }
 
-export function showEntry(
+function showEntry(
   { seq, atMs, event }: LogEntry,
   person: (accountId: NonNullable<LogEntry['event']['by']>) => Person,
 ): Type.Static<typeof EntryShape> {

@@ -37,6 +37,12 @@ function readQuery(schema: TSchema, input: unknown): unknown {
   return values
 }
 
+/** Where the validator's own words would show a regular expression, or less than they should. */
+const sentences: Record<string, string> = {
+  pattern: 'does not have the right form',
+  const: 'is not one of the values that are known here',
+}
+
 /** Where and what, never the value itself. */
 function describe(
   part: string | undefined,
@@ -45,5 +51,5 @@ function describe(
   const where = `${part === 'querystring' ? 'query' : (part ?? 'request')}${(error?.instancePath ?? '').slice(0, 120)}`
   if (!error) return `${where}: not valid`
   if (error.keyword === 'additionalProperties') return `${where}: has a property that is not known here`
-  return `${where}: ${error.message}`
+  return `${where}: ${sentences[error.keyword] ?? error.message}`
 }

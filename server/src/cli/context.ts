@@ -13,16 +13,22 @@ export interface CliContext {
   signal: AbortSignal
   /** Customers and operators are signed in apart from each other. */
   as(kind: 'customer' | 'operator'): Client
+  /** The one that was asked for last: whom an advice to sign in is for. */
+  lastAs(): 'customer' | 'operator'
 }
 
-export function createContext(given: Omit<CliContext, 'as'>): CliContext {
+export function createContext(given: Omit<CliContext, 'as' | 'lastAs'>): CliContext {
+  let last: 'customer' | 'operator' = 'customer'
   return {
     ...given,
-    as: (kind) =>
-      createClient({
+    as(kind) {
+      last = kind
+      return createClient({
         baseUrl: given.config.url,
         store: fileSessionStore(given.config.sessionFile[kind]),
         clock: given.clock,
-      }),
+      })
+    },
+    lastAs: () => last,
   }
 }

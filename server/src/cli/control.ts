@@ -4,6 +4,7 @@ import type { Client } from '../client/index.ts'
 import { AppError } from '../core/index.ts'
 import type { CliContext } from './context.ts'
 import { findDevice } from './find.ts'
+import { localSecond } from './local-time.ts'
 import type { CommandShape } from './shapes.ts'
 import { print } from './terminal.ts'
 import { wholeNumber } from './whole-number.ts'
@@ -128,7 +129,7 @@ function report({ terminal }: CliContext, command: CommandShape): void {
   if (command.state === 'queued' || command.state === 'delivered') {
     print(
       terminal,
-      `It expires at ${command.expiresAt}. See: npx hearthlock command-status ${command.commandId}`,
+      `It expires at ${localSecond(command.expiresAt)}. See: npx hearthlock command-status ${command.commandId}`,
     )
   }
   if (command.state === 'failed' || command.state === 'expired') process.exitCode = 1

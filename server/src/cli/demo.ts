@@ -7,6 +7,7 @@ import { AppError, Personal, Secret, silentLog } from '../core/index.ts'
 import type { RunningServer } from '../main/index.ts'
 import { type Credential, type SimulatedDevice, type Simulator, startSimulator } from '../simulator/index.ts'
 import type { CliContext } from './context.ts'
+import { patient, patiently } from './patiently.ts'
 import type { DeviceShape, HouseholdShape, ProvisionedShape } from './shapes.ts'
 import { print } from './terminal.ts'
 
@@ -49,11 +50,14 @@ export async function startDemo({
   server: RunningServer
 }): Promise<Simulator> {
   const { terminal, config } = context
-  const customer = createClient({
-    baseUrl: urlOf(server),
-    store: fileSessionStore(join(config.demoDir, 'customer.json')),
-    clock: context.clock,
-  })
+  // A first start on a busy machine: the server may ask for a moment.
+  const customer = patient(
+    createClient({
+      baseUrl: urlOf(server),
+      store: fileSessionStore(join(config.demoDir, 'customer.json')),
+      clock: context.clock,
+    }),
+  )
   print(terminal, 'Demonstration: preparing a household …')
   const known = await loadState(config.demoDir)
   const state =
@@ -116,18 +120,20 @@ async function makeDemo(context: CliContext, server: RunningServer, customer: Cl
   }
   await rm(demoDir, { recursive: true, force: true })
   await mkdir(demoDir, { recursive: true, mode: 0o700 })
-  const operator = createClient({
-    baseUrl: urlOf(server),
-    store: fileSessionStore(join(demoDir, 'operator.json')),
-    clock: context.clock,
-  })
+  const operator = patient(
+    createClient({
+      baseUrl: urlOf(server),
+      store: fileSessionStore(join(demoDir, 'operator.json')),
+      clock: context.clock,
+    }),
+  )
   const email = 'operator@example.org'
   const link = await operator.enrolOperator({
     code: server.operatorEnrolment,
     email: new Personal(email),
     name: new Personal('Demo operator'),
   })
-  const passkey = await operator.makePasskey(link)
+  const passkey = await patiently(() => operator.makePasskey(link))
   // HEARTHLOCK_SESSION_DIR=<this folder> npx hearthlock sign-in --operator
   const passphrase = randomBytes(18).toString('base64url')
   await writeFile(join(demoDir, 'operator-passphrase'), `${passphrase}\n`, { mode: 0o600 })

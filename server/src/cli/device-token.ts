@@ -12,6 +12,7 @@ export function addDeviceTokenCommand(program: Command, { terminal, clock }: Cli
     .description(
       'make a short-lived MQTT password (a JWT) with the key in a provisioned device folder, as its firmware would',
     )
+    .summary('an MQTT password (JWT), as firmware makes it')
     .option('--seconds <count>', 'how long it is good for, 1 to 3600', wholeNumber(1, 3_600), 300)
     .action(async (folder: string, { seconds }: { seconds: number }) => {
       const deviceId = (await readFile(join(folder, 'device-id'), 'utf8')).trim()

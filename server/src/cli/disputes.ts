@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
-import { findHousehold } from './find.ts'
+import { findHousehold, listDevices } from './find.ts'
+import { deviceName, nicknamesOf } from './household-log.ts'
+import { localTime } from './local-time.ts'
 import type { DisputeShape } from './shapes.ts'
-import { askSecret, print, table } from './terminal.ts'
+import { ask, print, table } from './terminal.ts'
 
 /** The maker's side of a dispute about who holds a device. */
 export function addDisputeCommands(program: Command, context: CliContext): void {
@@ -12,6 +14,7 @@ export function addDisputeCommands(program: Command, context: CliContext): void 
   const disputes = program
     .command('disputes')
     .description('list disputes about devices that must be released (operators); "disputes open" opens one')
+    .summary('devices that must be released, and are not')
     .option('--all', 'those that have been decided, too')
     .action(async ({ all }: { all?: true }) => {
       const { disputes } = await operator().request<{ disputes: DisputeShape[] }>(
@@ -22,7 +25,7 @@ export function addDisputeCommands(program: Command, context: CliContext): void 
         each.disputeId,
         each.deviceId,
         each.state,
-        each.dueAt,
+        localTime(each.dueAt),
         each.evidence ?? '',
         each.reason ?? '',
       ])
@@ -42,7 +45,7 @@ export function addDisputeCommands(program: Command, context: CliContext): void 
         body: { deviceId, ...body },
       })
       print(terminal, `Opened ${dispute.disputeId}.`)
-      print(terminal, `The household may object until ${dispute.dueAt}.`)
+      print(terminal, `The household may object until ${localTime(dispute.dueAt)}.`)
     })
   const step = (name: string, description: string, done: string) =>
     disputes
@@ -80,11 +83,12 @@ export function addHouseholdDisputeCommands(homes: Command, context: CliContext)
         'GET',
         `/v1/households/${householdId}/disputes`,
       )
+      const nicknames = nicknamesOf(await listDevices(client(), householdId))
       const rows = disputes.map(({ disputeId, deviceId, state, dueAt }) => [
         disputeId,
-        deviceId,
+        deviceName(deviceId, nicknames),
         state,
-        dueAt,
+        localTime(dueAt),
       ])
       table(terminal, { header: ['DISPUTE', 'DEVICE', 'STATE', 'DUE'], rows, none: 'There is none.' })
     })
@@ -95,7 +99,7 @@ export function addHouseholdDisputeCommands(homes: Command, context: CliContext)
     .option('--because <text>', 'why; it is asked for, unless it is given')
     .action(async (disputeId: string, { home, because }: { home?: string; because?: string }) => {
       const { householdId } = await findHousehold(client(), home)
-      const objection = because ?? (await askSecret(terminal, 'Why: ')).reveal()
+      const objection = because ?? (await ask(terminal, 'Why: '))
       await client().request(
         'POST',
         `/v1/households/${householdId}/disputes/${encodeURIComponent(disputeId)}/objection`,

@@ -1,9 +1,8 @@
-import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { AppError } from '../core/index.ts'
 import type { CliContext } from './context.ts'
 import { findHousehold, findMember } from './find.ts'
-import { print, type Terminal } from './terminal.ts'
+import { ask, print, type Terminal } from './terminal.ts'
 
 interface EraseOptions {
   endHome?: string[]
@@ -47,16 +46,7 @@ export function addEraseCommand(program: Command, context: CliContext): void {
 const WORD = 'erase me'
 
 /** @throws AppError invalid_request unless the word is typed, or comes from a pipe */
-async function confirm({ stdin, stderr }: Terminal): Promise<void> {
-  stderr.write(`This cannot be undone. Type "${WORD}" to go on: `)
-  const lines = createInterface({ input: stdin })
-  try {
-    for await (const line of lines) {
-      if (line.trim() === WORD) return
-      break
-    }
-  } finally {
-    lines.close()
-  }
+async function confirm(terminal: Terminal): Promise<void> {
+  if ((await ask(terminal, `This cannot be undone. Type "${WORD}" to go on: `)) === WORD) return
   throw new AppError('invalid_request', { message: 'Nothing was erased.' })
 }

@@ -1,6 +1,6 @@
 import { type Client, isClientError } from '../client/index.ts'
 import { AppError } from '../core/index.ts'
-import type { DeviceShape, HouseholdShape, MemberShape } from './shapes.ts'
+import type { DeviceShape, HouseholdShape, MemberShape, PastDeviceShape } from './shapes.ts'
 
 export const NO_HOMES = 'No homes yet. Make one with: npx hearthlock homes create --name Home'
 
@@ -13,6 +13,13 @@ export async function listDevices(client: Client, householdId: string): Promise<
     .devices
 }
 
+/** Newest first. */
+export async function listPastDevices(client: Client, householdId: string): Promise<PastDeviceShape[]> {
+  const path = `/v1/households/${householdId}/past-devices`
+  const { devices } = await client.request<{ devices: PastDeviceShape[] }>('GET', path)
+  return devices.sort((one, other) => other.endedAt.localeCompare(one.endedAt))
+}
+
 /** The home that a person means: by id or name; the only one when none is said. */
 export async function findHousehold(client: Client, wanted: string | undefined): Promise<HouseholdShape> {
   const all = await listHouseholds(client)
@@ -21,9 +28,12 @@ export async function findHousehold(client: Client, wanted: string | undefined):
   const [only, second] = fits
   if (only && !second) return only
   if (all.length === 0) throw new AppError('invalid_request', { message: NO_HOMES })
-  throw new AppError('invalid_request', {
-    message: `${second ? 'Several homes fit' : 'There is no such home'}. Say which with --home; list them with: npx hearthlock homes`,
-  })
+  const what = second
+    ? wanted === undefined
+      ? 'You have several homes: say which with --home'
+      : `Several homes are called "${wanted}": say which by its id`
+    : `There is no home "${wanted}"`
+  throw new AppError('invalid_request', { message: `${what}. List them with: npx hearthlock homes` })
 }
 
 /** The same for a home of the list: outside a guest's hours there is nothing to see, which is no failure. */
@@ -51,7 +61,7 @@ export async function findDevice(client: Client, wanted: string): Promise<Device
   const [only, second] = fits
   if (only && !second) return only
   throw new AppError('invalid_request', {
-    message: `${second ? 'Several devices fit' : 'There is no such device'}. List them with: npx hearthlock devices`,
+    message: `${second ? `Several devices fit "${wanted}"` : `There is no device "${wanted}"`}. List them with: npx hearthlock devices`,
   })
 }
 
@@ -67,6 +77,6 @@ export async function findMember(client: Client, householdId: string, wanted: st
   const [only, second] = fits
   if (only && !second) return only
   throw new AppError('invalid_request', {
-    message: `${second ? 'Several members fit' : 'There is no such member'}. List them with: npx hearthlock homes members`,
+    message: `${second ? `Several members fit "${wanted}"` : `There is no member "${wanted}"`}. List them with: npx hearthlock homes members`,
   })
 }

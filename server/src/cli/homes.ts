@@ -1,9 +1,18 @@
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
 import { addHouseholdDisputeCommands } from './disputes.ts'
-import { devicesIn, findDevice, findHousehold, listDevices, listHouseholds, NO_HOMES } from './find.ts'
+import {
+  devicesIn,
+  findDevice,
+  findHousehold,
+  listDevices,
+  listHouseholds,
+  listPastDevices,
+  NO_HOMES,
+} from './find.ts'
 import { nicknamesOf, sentence } from './household-log.ts'
 import { addInvitationCommands } from './invitations.ts'
+import { localSecond } from './local-time.ts'
 import { addMemberCommands } from './members.ts'
 import type { DeviceShape, HouseholdShape, LogEntryShape } from './shapes.ts'
 import { addSupportCommands } from './support-access.ts'
@@ -15,7 +24,10 @@ const NO_DEVICES = 'No devices yet. Take one in with the code on its label: npx 
 export function addHomeCommands(program: Command, context: CliContext): void {
   const { terminal } = context
 
-  const homes = program.command('homes').description('list your homes; "homes create" makes one')
+  const homes = program
+    .command('homes')
+    .description('list your homes; "homes create" makes one')
+    .summary('your homes, their people, guests, log')
   addMemberCommands(homes, context)
   addInvitationCommands(homes, context)
   addSupportCommands(homes, context)
@@ -47,12 +59,14 @@ export function addHomeCommands(program: Command, context: CliContext): void {
     .action(async ({ home, limit }: { home?: string; limit: number }) => {
       const client = context.as('customer')
       const { householdId } = await findHousehold(client, home)
-      const nicknames = nicknamesOf(await listDevices(client, householdId))
+      const past = await listPastDevices(client, householdId)
+      // Of two for one device the later one counts: its present nickname.
+      const nicknames = nicknamesOf([...past.reverse(), ...(await listDevices(client, householdId))])
       const { entries } = await client.request<{ entries: LogEntryShape[] }>(
         'GET',
         `/v1/households/${householdId}/log?limit=${limit}`,
       )
-      const rows = entries.map((entry) => [entry.at, sentence(entry, nicknames)])
+      const rows = entries.map((entry) => [localSecond(entry.at), sentence(entry, nicknames)])
       table(terminal, { header: ['WHEN', 'WHAT'], rows, none: 'Nothing yet.' })
     })
 
@@ -70,13 +84,14 @@ export function addHomeCommands(program: Command, context: CliContext): void {
       table(terminal, {
         header: ['HOME', 'DEVICE', 'MODEL', 'ONLINE', 'ID', 'STATE'],
         rows,
-        none: chosen.length === 0 ? NO_HOMES : NO_DEVICES,
+        none: noDevices(chosen),
       })
     })
 
   program
     .command('claim <code>')
     .description('take a device into your home with the code on its label; the device must be online')
+    .summary('take a device in, by its label’s code')
     .option('--home <name or id>', 'into which home, when you have several')
     .option('--nickname <name>', 'what you call it: "Front door"')
     .action(async (code: string, { home, nickname }: { home?: string; nickname?: string }) => {
@@ -98,6 +113,12 @@ export function addHomeCommands(program: Command, context: CliContext): void {
       await client.request('PATCH', `/v1/devices/${deviceId}`, { body: { nickname } })
       print(terminal, 'Renamed.')
     })
+}
+
+function noDevices(homes: readonly HouseholdShape[]): string {
+  if (homes.length === 0) return NO_HOMES
+  if (homes.every(({ role }) => role === 'guest')) return 'No device is open to you now.'
+  return NO_DEVICES
 }
 
 function deviceRow(home: string, device: DeviceShape): string[] {

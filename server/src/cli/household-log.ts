@@ -1,6 +1,7 @@
+import { localTime } from './local-time.ts'
 import type { DeviceShape, LogEntryShape, PersonShape } from './shapes.ts'
 
-/** An entry of a household's log, as a sentence. `nicknames`: of the devices that it holds now. */
+/** An entry of a household's log, as a sentence. `nicknames`: of the devices that it holds, or held. */
 export function sentence(entry: LogEntryShape, nicknames: ReadonlyMap<string, string>): string {
   const { kind, details } = entry
   const by = nameOf(entry.by)
@@ -14,7 +15,7 @@ export function sentence(entry: LogEntryShape, nicknames: ReadonlyMap<string, st
     case 'released':
       return `${by} gave up ${device}${historyOf(details)}`
     case 'transfer_offered':
-      return `${by} offered ${device} to another home, until ${new Date(Number(details.untilMs)).toISOString()}`
+      return `${by} offered ${device} to another home, until ${localTime(Number(details.untilMs))}`
     case 'transfer_cancelled':
       return `${by} took the offer of ${device} back`
     case 'transferred_away':
@@ -26,7 +27,7 @@ export function sentence(entry: LogEntryShape, nicknames: ReadonlyMap<string, st
         ? `Somebody reset ${device}, and it is nobody's now`
         : `Somebody reset ${device}; it is still this home's`
     case 'dispute_opened':
-      return `The maker was asked to take ${device} out of this home; owners can object until ${new Date(Number(details.dueAtMs)).toISOString()}`
+      return `The maker was asked to take ${device} out of this home; owners can object until ${localTime(Number(details.dueAtMs))}`
     case 'dispute_objected':
       return `${by} objected to the dispute about ${device}`
     case 'dispute_withdrawn':
@@ -92,6 +93,8 @@ export function deviceName(deviceId: string | undefined, nicknames: ReadonlyMap<
   return deviceId === undefined ? '' : (nicknames.get(deviceId) ?? `the device ${deviceId.slice(0, 8)}`)
 }
 
-export function nicknamesOf(devices: readonly DeviceShape[]): Map<string, string> {
+export function nicknamesOf(
+  devices: readonly Pick<DeviceShape, 'deviceId' | 'nickname' | 'model'>[],
+): Map<string, string> {
   return new Map(devices.map(({ deviceId, nickname, model }) => [deviceId, nickname ?? model.title]))
 }

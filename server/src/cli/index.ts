@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Help } from 'commander'
 import { type ClientError, isClientError } from '../client/index.ts'
 import { type AppError, isAppError, systemClock } from '../core/index.ts'
 import { readClientConfig } from '../main/index.ts'
@@ -42,8 +42,9 @@ export async function runCli(
     stop.abort()
   }
   terminal.stdout.on('error', onStdoutError)
+  let context: CliContext | undefined
   try {
-    const context = createContext({
+    context = createContext({
       terminal,
       env,
       config: readClientConfig(env),
@@ -53,7 +54,7 @@ export async function runCli(
     await buildProgram(context).parseAsync(args, { from: 'user' })
     return Number(process.exitCode ?? 0)
   } catch (error) {
-    return explain(terminal, error)
+    return explain(terminal, error, context?.lastAs() === 'operator' ? ' --operator' : '')
   } finally {
     process.off('SIGINT', onSignal)
     process.off('SIGTERM', onSignal)
@@ -62,6 +63,7 @@ export async function runCli(
 
 function buildProgram(context: CliContext): Command {
   const { terminal } = context
+  const help = new Help()
   const program = new Command('hearthlock')
     .description('A self-hosted cloud for makers of smart-home devices, whose stolen copy is hollow.')
     .exitOverride()
@@ -69,7 +71,16 @@ function buildProgram(context: CliContext): Command {
       writeOut: (text) => void terminal.stdout.write(text),
       writeErr: (text) => void terminal.stderr.write(text),
     })
+    .configureHelp({
+      subcommandTerm: (command) => help.subcommandTerm(command).replace(' [options]', ''),
+      optionDescription: (option) =>
+        `${help.optionDescription(option)}${option.mandatory ? ' (required)' : ''}`,
+    })
     .showHelpAfterError('(add --help to see how it is used)')
+    // "homes support give --home X": the option is the last command's, though "homes support" has one of that name.
+    .enablePositionalOptions()
+    .hook('preAction', (_program, command) => refuseUnknown(command))
+    .allowExcessArguments(true)
   program.commandsGroup('Run it:')
   addStartCommand(program, context)
   program.commandsGroup('Your account:')
@@ -100,11 +111,25 @@ function buildProgram(context: CliContext): Command {
   return program
 }
 
-function explain({ stderr }: Terminal, error: unknown): number {
+/** Commander would count arguments, where a command that has commands of its own was given one that it has not. */
+function refuseUnknown(command: Command): void {
+  const extra = command.args[command.registeredArguments.length]
+  if (extra === undefined || command.registeredArguments.at(-1)?.variadic) return
+  const known = command.commands.map((each) => each.name()).join(', ')
+  const what = known ? `unknown command '${extra}'; there are: ${known}` : `unexpected argument '${extra}'`
+  command.error(`error: ${clean(what)}`)
+}
+
+function explain({ stderr }: Terminal, error: unknown, whose: string): number {
   // Commander has printed its own message already.
   if (error instanceof CommanderError) return error.exitCode
   if (isAppError(error) || isClientError(error)) {
-    stderr.write(`hearthlock: ${clean(error.message)}${whatToDo(error)}\n`)
+    const message = error.message.replace(REQUEST_PART, '')
+    stderr.write(`hearthlock: ${clean(message)}${whatToDo(error, whose)}\n`)
+    return 1
+  }
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT' && 'path' in error) {
+    stderr.write(`hearthlock: there is no file or folder ${clean(String(error.path))}\n`)
     return 1
   }
   const reason = error instanceof Error ? error.message : 'unknown'
@@ -112,9 +137,12 @@ function explain({ stderr }: Terminal, error: unknown): number {
   return 1
 }
 
-function whatToDo(error: AppError | ClientError): string {
+/** In which part of a request something is wrong is of no use to a person. */
+const REQUEST_PART = /^(params|query|body)\//
+
+function whatToDo(error: AppError | ClientError, whose: string): string {
   if (isClientError(error, 'unauthenticated') || isClientError(error, 'fresh_sign_in_needed'))
-    return ' npx hearthlock sign-in'
+    return ` Use: npx hearthlock sign-in${whose}`
   if (error.retryAfterSeconds) return ` Try again in ${error.retryAfterSeconds} s.`
   return ''
 }

@@ -4,6 +4,7 @@ import type { CliContext } from './context.ts'
 import { findHousehold, listDevices } from './find.ts'
 import { addGuestOptions, type GuestOptions, guestOf, guestText } from './guest-options.ts'
 import { nicknamesOf } from './household-log.ts'
+import { localTime } from './local-time.ts'
 import type { HouseholdShape, InvitationShape } from './shapes.ts'
 import { askSecret, print, table } from './terminal.ts'
 import { wholeNumber } from './whole-number.ts'
@@ -42,7 +43,7 @@ export function addInvitationCommands(homes: Command, context: CliContext): void
     )
     print(terminal, `Code  ${made.code}`)
     print(terminal, `Link  ${made.link}`)
-    print(terminal, `It works once, until ${made.expiresAt}.`)
+    print(terminal, `It works once, until ${localTime(made.expiresAt)}.`)
   })
 
   homes
@@ -60,7 +61,7 @@ export function addInvitationCommands(homes: Command, context: CliContext): void
         each.invitationId,
         each.role,
         each.by.name ?? '–',
-        each.expiresAt,
+        localTime(each.expiresAt),
         each.guest ? guestText(each.guest, nicknames) : '',
       ])
       table(terminal, { header: ['ID', 'ROLE', 'BY', 'UNTIL', 'GUEST'], rows, none: 'No open invitations.' })

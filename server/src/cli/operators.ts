@@ -1,9 +1,11 @@
-import type { Command } from 'commander'
+import { Argument, type Command, Option } from 'commander'
 import { type Client, passkeyFile } from '../client/index.ts'
 import { AppError, Personal, Secret } from '../core/index.ts'
 import type { CliContext } from './context.ts'
 import { printLink } from './passkeys.ts'
 import { askSecret, print, table } from './terminal.ts'
+
+const ROLES = ['engineer', 'analyst', 'support', 'security']
 
 interface OperatorShape {
   accountId: string
@@ -29,6 +31,7 @@ export function addOperatorCommands(program: Command, context: CliContext): void
     .description(
       'become an operator, with the code that the first start printed or a security officer gave you',
     )
+    .summary('become an operator, with a code')
     .requiredOption('--code <code>', 'the one-use code')
     .requiredOption('--email <address>', 'your e-mail address')
     .requiredOption('--name <name>', 'your name')
@@ -58,6 +61,7 @@ export function addOperatorCommands(program: Command, context: CliContext): void
     .description(
       'list the operators; "operators invite", "roles" and "remove" change them (security officers)',
     )
+    .summary('list, invite, change, remove operators')
   operators.action(async () => await list(context))
   operators
     .command('list')
@@ -66,7 +70,7 @@ export function addOperatorCommands(program: Command, context: CliContext): void
   operators
     .command('invite')
     .description('get a code with which somebody becomes an operator')
-    .requiredOption('--roles <roles...>', 'engineer, analyst, support, security')
+    .addOption(new Option('--roles <roles...>', 'what they may do').choices(ROLES).makeOptionMandatory())
     .action(async ({ roles }: { roles: string[] }) => {
       const { code } = await client().request<{ code: string }>('POST', '/v1/operators/invitations', {
         body: { roles },
@@ -75,8 +79,9 @@ export function addOperatorCommands(program: Command, context: CliContext): void
       print(terminal, `  npx hearthlock enrol --code ${code} --email you@maker.example --name You`)
     })
   operators
-    .command('roles <operator> <roles...>')
+    .command('roles <operator>')
     .description('give an operator these roles, and no other')
+    .addArgument(new Argument('<roles...>', 'what they may do').choices(ROLES))
     .action(async (wanted: string, roles: string[]) => {
       const { accountId } = await find(client(), wanted)
       await client().request('PUT', `/v1/operators/${accountId}/roles`, { body: { roles } })

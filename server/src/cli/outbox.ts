@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
+import { localTime } from './local-time.ts'
 import { print, table } from './terminal.ts'
 
 interface LetterShape {
@@ -20,19 +21,23 @@ export function addOutboxCommands(program: Command, context: CliContext): void {
       '/v1/outbox',
     )
     table(terminal, {
-      header: ['LETTER', 'KIND', 'QUEUED', 'ATTEMPTS'],
+      header: ['LETTER', 'KIND', 'QUEUED (HOUR)', 'ATTEMPTS'],
       rows: letters.map((letter) => [
         letter.letterId,
         letter.kind,
-        letter.queuedHour.slice(0, 13).replace('T', ' '),
+        localTime(letter.queuedHour),
         String(letter.attempts),
       ]),
       none: 'No letter waits.',
     })
-    if (!sends) print(terminal, 'No mail server is configured: hand letters over with hearthlock outbox show')
+    if (!sends)
+      print(
+        terminal,
+        'No mail server is configured: hand letters over with npx hearthlock outbox show <letter>',
+      )
   }
   outbox.action(list)
-  outbox.command('list').description('the same').action(list)
+  outbox.command('list').description('list letters that wait to be sent').action(list)
   outbox
     .command('show <letter>')
     .description('read a letter in its addressee’s stead; logged, and only without a mail server')

@@ -26,6 +26,7 @@ export function addPasskeyCommands(program: Command, context: CliContext): void 
   const passkeys = program
     .command('passkeys')
     .description('list your passkeys; "passkeys add", "rename" and "remove" change them')
+    .summary('list, add, rename, remove passkeys')
     .option(...OPERATOR)
   passkeys.action(async (whose: Whose) => await list(terminal, as(whose)))
   passkeys

@@ -6,6 +6,7 @@ export function addPasswordCommand(program: Command, context: CliContext): void 
   program
     .command('password')
     .description('set another password; both are asked for, or read from a pipe, a line each')
+    .summary('set another password')
     .option('--first', 'after a sign-in with a passkey: without the present one')
     .action(async ({ first }: { first?: true }) => {
       const { terminal } = context

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
-import { findHousehold } from './find.ts'
-import type { PastDeviceShape, TimelineShape } from './shapes.ts'
+import { findHousehold, listPastDevices } from './find.ts'
+import { localSecond, localTime } from './local-time.ts'
+import type { TimelineShape } from './shapes.ts'
 import { print, table } from './terminal.ts'
 import { timelineLine } from './watch.ts'
 import { wholeNumber } from './whole-number.ts'
@@ -13,17 +14,15 @@ export function addPastDeviceCommands(program: Command, context: CliContext): vo
   const past = program
     .command('past')
     .description('list the devices that your home held once; "past timeline" shows what one did')
+    .summary('devices that your home held once')
     .option('--home <name or id>', 'of which home, when you have several')
     .action(async ({ home }: { home?: string }) => {
       const { householdId } = await findHousehold(client(), home)
-      const { devices } = await client().request<{ devices: PastDeviceShape[] }>(
-        'GET',
-        `/v1/households/${householdId}/past-devices`,
-      )
+      const devices = await listPastDevices(client(), householdId)
       const rows = devices.map(({ nickname, model, endedAt, how, tenureId }) => [
         nickname ?? '–',
         model.name,
-        endedAt,
+        localTime(endedAt),
         how ?? '–',
         tenureId,
       ])
@@ -45,7 +44,7 @@ export function addPastDeviceCommands(program: Command, context: CliContext): vo
         `/v1/tenures/${encodeURIComponent(tenureId)}/timeline?${query}`,
       )
       for (const { at, kind, payload } of entries) {
-        print(terminal, timelineLine(at, tenureId.slice(0, 8), kind, payload))
+        print(terminal, timelineLine(localSecond(at), tenureId.slice(0, 8), kind, payload))
       }
       if (entries.length === 0) print(terminal, 'Nothing has happened here.')
       if (next !== undefined)
@@ -56,9 +55,6 @@ export function addPastDeviceCommands(program: Command, context: CliContext): vo
     .description('destroy what a former device recorded, for everybody and for good')
     .action(async (tenureId: string) => {
       await client().request('DELETE', `/v1/tenures/${encodeURIComponent(tenureId)}/history`)
-      print(
-        terminal,
-        'Destroyed. Backups that were made before hold it until they expire, and cannot open it.',
-      )
+      print(terminal, 'Destroyed. A backup from before still holds it, for whoever has the root key as well.')
     })
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { passkeyFile } from '../client/index.ts'
 import { Personal } from '../core/index.ts'
 import type { CliContext } from './context.ts'
+import { localTime } from './local-time.ts'
 import { openBrowser } from './open-browser.ts'
 import { printLink } from './passkeys.ts'
 import { askSecret, print } from './terminal.ts'
@@ -16,6 +17,7 @@ export function addPeopleCommands(program: Command, context: CliContext): void {
   program
     .command('sign-up')
     .description('make a customer account; the password is asked for, or read from a pipe')
+    .summary('make a customer account')
     .requiredOption('--email <address>', 'your e-mail address')
     .requiredOption('--name <name>', 'your name')
     .option('--passkey', 'with a passkey and no password')
@@ -43,6 +45,7 @@ export function addPeopleCommands(program: Command, context: CliContext): void {
     .description(
       'sign in: in the browser, with the passkey file of this machine, or with a password (asked for, or read from a pipe)',
     )
+    .summary('sign in, by browser or password')
     .option('--email <address>', 'your e-mail address: sign in with the password')
     .option('--browser', 'in the browser, even where this machine has a passkey file')
     .option('--operator', "sign in as one of the maker's operators")
@@ -73,7 +76,7 @@ export function addPeopleCommands(program: Command, context: CliContext): void {
         me.emailVerified || operator ? '' : '; address not confirmed: npx hearthlock email send-code'
       print(terminal, `${me.name} <${me.email}>, ${me.kind}${roles}${open}`)
       for (const { kind, at } of me.notices) {
-        print(terminal, `  ${at.slice(0, 16).replace('T', ' ')}  ${noticeTexts[kind] ?? kind}`)
+        print(terminal, `  ${localTime(at)}  ${noticeTexts[kind] ?? kind}`)
       }
     })
 }

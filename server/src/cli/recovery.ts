@@ -1,4 +1,6 @@
 import type { Command } from 'commander'
+import { type Client, isClientError } from '../client/index.ts'
+import { AppError } from '../core/index.ts'
 import type { CliContext } from './context.ts'
 import { askSecret, print } from './terminal.ts'
 
@@ -9,6 +11,7 @@ export function addRecoveryCommands(program: Command, context: CliContext): void
   program
     .command('recover')
     .description('forgot the password: have a code mailed, then choose another password with it')
+    .summary('forgot the password')
     .requiredOption('--email <address>', 'your e-mail address')
     .option('--code <code>', 'the code from the letter; the new password is asked for, or read from a pipe')
     .option('--otp <code>', 'a code of your authenticator app, where the account has one')
@@ -32,18 +35,19 @@ export function addRecoveryCommands(program: Command, context: CliContext): void
   const recovery = program
     .command('recovery')
     .description('judge the last recovery of your account, from a session that is older')
+    .summary('say that a recovery was yours, or not')
   recovery
     .command('confirm')
     .description('it was me: locks and cameras obey again')
     .action(async () => {
-      await customer().request('POST', '/v1/me/recovery/confirm')
+      await judge(customer(), 'confirm')
       print(terminal, 'Confirmed. Locks and cameras obey this account again.')
     })
   recovery
     .command('deny')
     .description('it was not me: ends all sessions since, and the new password')
     .action(async () => {
-      await customer().request('POST', '/v1/me/recovery/deny')
+      await judge(customer(), 'deny')
       print(terminal, 'All sessions since have ended, and the password works no more.')
       print(terminal, 'Look at who can read your mail, then: npx hearthlock recover --email <address>')
     })
@@ -70,4 +74,15 @@ export function addRecoveryCommands(program: Command, context: CliContext): void
       await customer().request('POST', '/v1/me/email', { body: { email: address } })
       print(terminal, 'A code is on its way to the new address. Then: npx hearthlock email verify <code>')
     })
+}
+
+/** @throws AppError not_found in words that say what is missing */
+async function judge(client: Client, verdict: 'confirm' | 'deny'): Promise<void> {
+  try {
+    await client.request('POST', `/v1/me/recovery/${verdict}`)
+  } catch (cause) {
+    if (!isClientError(cause, 'not_found')) throw cause
+    const message = 'There is no recovery that this session can judge: it must be older than the recovery.'
+    throw new AppError('not_found', { message, cause })
+  }
 }

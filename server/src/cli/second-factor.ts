@@ -11,6 +11,7 @@ export function addSecondFactorCommands(program: Command, context: CliContext): 
   const secondFactor = program
     .command('second-factor')
     .description('show whether your password needs a code as well; "add", "confirm" and "remove" change it')
+    .summary('a code beside your password')
   secondFactor.action(async () => {
     const { on, recoveryCodes } = await client().request<{ on: boolean; recoveryCodes: number }>(
       'GET',

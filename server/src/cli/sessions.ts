@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { AppError } from '../core/index.ts'
 import type { CliContext } from './context.ts'
+import { localTime } from './local-time.ts'
 import { print, table } from './terminal.ts'
 
 interface SessionShape {
@@ -13,24 +14,31 @@ interface SessionShape {
   lastIn?: string
 }
 
+interface EndOptions {
+  others?: true
+  all?: true
+  operator?: true
+}
+
 export function addSessionCommands(program: Command, context: CliContext): void {
   const { terminal } = context
 
   const sessions = program
     .command('sessions')
     .description('where you are signed in; "sessions end" ends some')
+    .summary('where you are signed in; end that')
     .option('--operator', 'the operator’s sessions')
   sessions.action(async ({ operator }: { operator?: true }) => {
     const client = context.as(operator ? 'operator' : 'customer')
     const { sessions: all } = await client.request<{ sessions: SessionShape[] }>('GET', '/v1/me/sessions')
     table(terminal, {
-      header: ['SESSION', 'CLIENT', 'BEGAN', 'FROM', 'LAST USED', 'FROM', ''],
+      header: ['SESSION', 'CLIENT', 'BEGAN', 'FROM', 'LAST USED (HOUR)', 'FROM', ''],
       rows: all.map((session) => [
         session.sessionId,
         session.client,
-        session.beganAt.slice(0, 16).replace('T', ' '),
+        localTime(session.beganAt),
         session.beganIn ?? '',
-        `${session.lastUsedHour.slice(0, 13).replace('T', ' ')}h`,
+        localTime(session.lastUsedHour),
         session.lastIn ?? '',
         session.current ? 'this one' : '',
       ]),
@@ -43,11 +51,12 @@ export function addSessionCommands(program: Command, context: CliContext): void 
     .description('end one session, all others, or all')
     .option('--others', 'all but this one')
     .option('--all', 'this one as well')
-    .action(async (session: string | undefined, { others, all }: { others?: true; all?: true }) => {
+    .option('--operator', 'of the operator’s sessions')
+    .action(async (session: string | undefined, { others, all }: EndOptions, command: Command) => {
       if ([session, others, all].filter((chosen) => chosen !== undefined).length !== 1) {
         throw new AppError('invalid_request', { message: 'Name one session, or say --others or --all.' })
       }
-      const { operator } = sessions.opts<{ operator?: true }>()
+      const { operator } = command.optsWithGlobals<EndOptions>()
       const path = session === undefined ? '' : `/${encodeURIComponent(session)}`
       const client = context.as(operator ? 'operator' : 'customer')
       await client.request('DELETE', `/v1/me/sessions${path}${others ? '?others=true' : ''}`)

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { type Client, createClient, isClientError, memorySessionStore } from '../client/index.ts'
+import { type Client, createClient, memorySessionStore } from '../client/index.ts'
 import { AppError, Personal, Secret, silentLog } from '../core/index.ts'
 import type { SimulatedDevice, Simulator } from '../simulator/index.ts'
 import type { CliContext } from './context.ts'
+import { patiently } from './patiently.ts'
 import type { HouseholdShape, ProvisionedShape } from './shapes.ts'
 import { print } from './terminal.ts'
 import { wholeNumber } from './whole-number.ts'
@@ -23,6 +24,8 @@ interface ModelShape {
 
 /** Up to this many devices are made by one request. */
 const PROVISION_BATCH = 1_000
+/** So long without a single device means that there is no listener. */
+const FIRST_ONLINE_SECONDS = 15
 /** What one account may own. */
 const HOMES_PER_CUSTOMER = 20
 
@@ -32,6 +35,7 @@ export function addSimulateCommand(program: Command, context: CliContext): void 
     .description(
       'run a simulated fleet against a server: every home has one device of each model that is there',
     )
+    .summary('run a simulated fleet')
     .option('--homes <count>', 'how many homes, 1 to 1000', wholeNumber(1, 1_000), 10)
     .option('--rate <events>', 'events a second, over all devices together', wholeNumber(0, 100_000), 10)
     .option('--duration <seconds>', 'stop after so long', wholeNumber(1, 86_400), 60)
@@ -51,15 +55,17 @@ export function addSimulateCommand(program: Command, context: CliContext): void 
         })
       }
       const made = await makeFleet(operator, models, homes, (text) => print(terminal, text))
+      const mqttUrl = mqtt ?? `mqtts://${new URL(config.url).hostname}:8883`
       const simulator = startSimulator({
-        mqttUrl: mqtt ?? `mqtts://${new URL(config.url).hostname}:8883`,
+        mqttUrl,
         authorityPem: certificate,
         devices: made.map(({ device }) => device),
         eventsPerSecond: rate,
         log: silentLog,
       })
       try {
-        await claimFleet(context, made, homes, simulator, (text) => print(terminal, text))
+        await allOnline({ simulator, signal, mqttUrl, say: (text) => print(terminal, text) })
+        await claimFleet(context, made, homes, (text) => print(terminal, text))
         await run(simulator, duration, signal, (text) => print(terminal, text))
       } finally {
         await simulator.close()
@@ -95,19 +101,33 @@ async function makeFleet(
   return made
 }
 
+/** @throws AppError unavailable when after a while there is not one */
+async function allOnline(o: {
+  simulator: Simulator
+  signal: AbortSignal
+  mqttUrl: string
+  say: (text: string) => void
+}): Promise<void> {
+  for (let seconds = 0; !o.signal.aborted; seconds += 1) {
+    const { online, devices } = o.simulator.stats()
+    if (online === devices) return
+    if (online === 0 && seconds === FIRST_ONLINE_SECONDS) {
+      const message = `No device came online at ${o.mqttUrl}. Say with --mqtt where the server's MQTT listener is.`
+      throw new AppError('unavailable', { message })
+    }
+    o.say(`${online} of ${devices} devices online`)
+    await delay(1_000)
+  }
+}
+
 async function claimFleet(
   context: CliContext,
   made: MadeDevice[],
   homes: number,
-  simulator: Simulator,
   say: (text: string) => void,
 ): Promise<void> {
   const { signal } = context
-  while (simulator.stats().online < made.length) {
-    if (signal.aborted) return
-    say(`${simulator.stats().online} of ${made.length} devices online`)
-    await delay(1_000)
-  }
+  if (signal.aborted) return
   let customer = await newCustomer(context)
   for (let home = 0; home < homes; home += 1) {
     if (signal.aborted) return
@@ -134,18 +154,6 @@ async function newCustomer({ config, clock }: CliContext): Promise<Client> {
   await patiently(() => customer.signUp({ email, name: new Personal('Simulated'), password }))
   await patiently(() => customer.signIn({ clientId: 'hearthlock-cli', email, password }))
   return customer
-}
-
-/** Does as the server asks: waits when it says for how long. */
-async function patiently<T>(act: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await act()
-    } catch (error) {
-      if (!isClientError(error, 'rate_limited')) throw error
-      await delay((error.retryAfterSeconds ?? 1) * 1_000)
-    }
-  }
 }
 
 async function run(

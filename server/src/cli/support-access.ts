@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
 import { findDevice, findHousehold, listDevices } from './find.ts'
 import { deviceName, nicknamesOf } from './household-log.ts'
+import { localTime } from './local-time.ts'
 import type { SupportAccessShape } from './shapes.ts'
 import { askSecret, print, table } from './terminal.ts'
 import { wholeNumber } from './whole-number.ts'
@@ -34,7 +35,7 @@ export function addSupportCommands(homes: Command, context: CliContext): void {
       const rows = (await list(householdId)).map(({ operator, devices, until }) => [
         operator.name ?? '–',
         operator.accountId,
-        until,
+        localTime(until),
         devices
           .map(({ deviceId, acts }) => `${deviceName(deviceId, nicknames)} (${acts.at(-1) ?? ''})`)
           .join('; '),
@@ -68,7 +69,10 @@ export function addSupportCommands(homes: Command, context: CliContext): void {
         `/v1/households/${householdId}/support-access`,
         { body },
       )
-      print(terminal, `${access.operator.name ?? 'The operator'} has access until ${access.until}.`)
+      print(
+        terminal,
+        `${access.operator.name ?? 'The operator'} has access until ${localTime(access.until)}.`,
+      )
       print(terminal, 'End it before with: npx hearthlock homes support end <operator>')
     })
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
 import { ask, parseArguments, type WaitOption, withWait } from './control.ts'
+import { localSecond, localTime } from './local-time.ts'
 import type { DeviceShape, TimelineShape } from './shapes.ts'
 import { print, table } from './terminal.ts'
 import { timelineLine } from './watch.ts'
@@ -15,11 +16,12 @@ export function addSupportOperatorCommands(program: Command, context: CliContext
   const support = program
     .command('support')
     .description('list the devices that households let you use; "support request" asks for one (operators)')
+    .summary('devices that households let you use')
     .action(async () => {
       const { devices } = await client().request<{
         devices: { deviceId: string; acts: string[]; until: string }[]
       }>('GET', '/v1/operator/devices')
-      const rows = devices.map(({ deviceId, acts, until }) => [deviceId, acts.join(', '), until])
+      const rows = devices.map(({ deviceId, acts, until }) => [deviceId, acts.join(', '), localTime(until)])
       table(terminal, {
         header: ['DEVICE', 'MAY', 'UNTIL'],
         rows,
@@ -38,7 +40,7 @@ export function addSupportOperatorCommands(program: Command, context: CliContext
       print(terminal, `Say this code to the household: ${code}`)
       print(
         terminal,
-        `It works once, until ${expiresAt}. An owner enters it: npx hearthlock homes support give`,
+        `It works once, until ${localTime(expiresAt)}. An owner enters it: npx hearthlock homes support give`,
       )
     })
 
@@ -49,7 +51,7 @@ export function addSupportOperatorCommands(program: Command, context: CliContext
       const device = await client().request<DeviceShape>('GET', path(id))
       print(terminal, `${device.model.title} ${device.deviceId}, ${device.online ? 'online' : 'offline'}`)
       for (const [name, { value, at }] of Object.entries(device.attributes)) {
-        print(terminal, `${at}  ${name}=${JSON.stringify(value)}`)
+        print(terminal, `${localSecond(at)}  ${name}=${JSON.stringify(value)}`)
       }
     })
 
@@ -60,7 +62,7 @@ export function addSupportOperatorCommands(program: Command, context: CliContext
     .action(async (id: string, { limit }: { limit: number }) => {
       const page = await client().request<TimelineShape>('GET', `${path(id)}/timeline?limit=${limit}`)
       for (const { at, kind, payload } of page.entries)
-        print(terminal, timelineLine(at, id.slice(0, 8), kind, payload))
+        print(terminal, timelineLine(localSecond(at), id.slice(0, 8), kind, payload))
     })
 
   withWait(

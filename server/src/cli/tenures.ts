@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
 import { findDevice, findHousehold } from './find.ts'
+import { localTime } from './local-time.ts'
 import type { DeviceShape } from './shapes.ts'
 import { askSecret, print } from './terminal.ts'
 
@@ -40,7 +41,7 @@ export function addTenureCommands(program: Command, context: CliContext): void {
       { body: historyOf(options) },
     )
     print(terminal, `Tell the other home: npx hearthlock transfer accept ${code}`)
-    print(terminal, `It is yours until they do, at the latest ${expiresAt}.`)
+    print(terminal, `It is yours until they do, at the latest ${localTime(expiresAt)}.`)
   })
   transfer
     .command('cancel <device>')

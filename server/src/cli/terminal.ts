@@ -42,6 +42,18 @@ export function table(
   }
 }
 
+/** Asks for a line that may be seen as it is typed; empty when there is nothing to read. */
+export async function ask({ stdin, stderr }: Terminal, question: string): Promise<string> {
+  stderr.write(question)
+  const lines = createInterface({ input: stdin })
+  try {
+    for await (const line of lines) return line.trim()
+  } finally {
+    lines.close()
+  }
+  return ''
+}
+
 /** See `askSecrets`. */
 export async function askSecret(terminal: Terminal, question: string): Promise<Secret> {
   const [answer] = (await askSecrets(terminal, [question])) as [Secret]

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
 import { findDevice, findHousehold, listDevices } from './find.ts'
+import { clockTime, localSecond } from './local-time.ts'
 import type { TimelineShape } from './shapes.ts'
 import { print } from './terminal.ts'
 import { wholeNumber } from './whole-number.ts'
@@ -27,7 +28,7 @@ export function addWatchCommands(program: Command, context: CliContext): void {
           print(
             terminal,
             timelineLine(
-              update.at ?? new Date(context.clock.nowMs()).toISOString(),
+              clockTime(update.at ?? context.clock.nowMs()),
               device,
               update.kind,
               update.command ?? update.payload,
@@ -70,7 +71,9 @@ export function addWatchCommands(program: Command, context: CliContext): void {
           const name = device.nickname ?? device.model.title
           print(
             terminal,
-            json ? JSON.stringify(entry) : timelineLine(entry.at, name, entry.kind, entry.payload),
+            json
+              ? JSON.stringify(entry)
+              : timelineLine(localSecond(entry.at), name, entry.kind, entry.payload),
           )
         }
         if (json) return
@@ -81,8 +84,7 @@ export function addWatchCommands(program: Command, context: CliContext): void {
     )
 }
 
-export function timelineLine(at: string, device: string, kind: string, payload: unknown): string {
-  const time = new Date(at).toLocaleTimeString('en-GB')
+export function timelineLine(time: string, device: string, kind: string, payload: unknown): string {
   return `${time}  ${device.padEnd(14)}  ${kind.padEnd(12)}  ${describe(payload)}`
 }
 

@@ -16,3 +16,4 @@ export type {
 } from './face.ts'
 export { createIdentity } from './identity.ts'
 export { identityMigrations } from './migrations.ts'
+export { page } from './page.ts'

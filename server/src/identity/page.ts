@@ -18,6 +18,7 @@ main{width:100%;max-width:24rem;padding:2rem 1.5rem;background:var(--card);borde
 h1{margin:0 0 .5rem;font-size:1.375rem;line-height:1.25}
 p{margin:0 0 1.25rem;color:var(--soft);text-wrap:pretty}
 p:last-child{margin:0}
+.code{display:block;margin:0 0 1.25rem;font:1.25rem/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
 .bad{padding:.75rem 1rem;border-left:.25rem solid var(--bad);border-radius:.25rem;background:var(--tint);color:var(--ink)}
 label{display:block;margin:0 0 .25rem;font-weight:600}
 input{width:100%;margin:0 0 1rem;padding:.7rem .75rem;font:inherit;color:inherit;background:transparent;border:1px solid var(--edge);border-radius:.5rem}
@@ -55,12 +56,23 @@ const sentences = {
   failed: ['Something went wrong', 'It is not your fault. Wait a moment, then start again from the app.'],
 } as const
 
-/** `formAction`: where a form may lead. `scripted`: with page-script.js, which may speak to this server only. */
-export function page(o: { title: string; body: string; formAction?: string; scripted?: boolean }): Page {
+/**
+ * `formAction`: where a form may lead. `scripted`: with page-script.js, which may speak to this server only; or `script`,
+ * another one, which may speak to nobody.
+ */
+export function page(o: {
+  title: string
+  body: string
+  formAction?: string
+  scripted?: boolean
+  script?: string
+}): Page {
+  const ran = o.scripted ? script : o.script
   const policy = [
     "default-src 'none'",
     `style-src ${styleHash}`,
     ...(o.scripted ? [`script-src ${scriptHash}`, "connect-src 'self'"] : []),
+    ...(o.script === undefined ? [] : [`script-src ${hashOf(o.script)}`]),
     `form-action ${o.formAction ?? "'none'"}`,
     "base-uri 'none'",
     "frame-ancestors 'none'",
@@ -79,7 +91,7 @@ export function page(o: { title: string; body: string; formAction?: string; scri
 <div class="mark">Hearthlock</div>
 ${o.body}
 </main>
-${o.scripted ? `<script>${script}</script>\n` : ''}</body>
+${ran === undefined ? '' : `<script>${ran}</script>\n`}</body>
 </html>
 `,
     headers: {

@@ -4,7 +4,7 @@ import type { IdentityTables } from './tables.ts'
 
 const HOUR_MS = 3_600_000
 /** How long locks and cameras do not obey after a recovery, unless a session from before confirms it. */
-export const WAITING_MS = 24 * HOUR_MS
+const WAITING_MS = 24 * HOUR_MS
 /** How long a session from before may still say that it was somebody else. */
 const DENIABLE_MS = 7 * 24 * HOUR_MS
 

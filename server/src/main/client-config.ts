@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { AppError } from '../core/index.ts'
 
 /** What the `hearthlock` command needs to know of its surroundings when it speaks to a server. */
 export interface ClientConfig {
@@ -13,11 +14,12 @@ export interface ClientConfig {
   demoDir: string
 }
 
+/** @throws AppError invalid_request */
 export function readClientConfig(env: NodeJS.ProcessEnv): ClientConfig {
   const home = join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'hearthlock')
   const sessions = env.HEARTHLOCK_SESSION_DIR || home
   return {
-    url: env.HEARTHLOCK_URL || 'http://localhost:8080',
+    url: urlOf(env.HEARTHLOCK_URL || 'http://localhost:8080'),
     sessionFile: { customer: join(sessions, 'customer.json'), operator: join(sessions, 'operator.json') },
     passkeyFile: {
       customer: join(sessions, 'customer-passkey.json'),
@@ -25,4 +27,11 @@ export function readClientConfig(env: NodeJS.ProcessEnv): ClientConfig {
     },
     demoDir: env.HEARTHLOCK_DEMO_DIR || join(home, 'demo'),
   }
+}
+
+function urlOf(text: string): string {
+  if (/^https?:$/.test(URL.parse(text)?.protocol ?? '')) return text
+  throw new AppError('invalid_request', {
+    message: 'HEARTHLOCK_URL is not the address of a server. Example: https://home.maker.example',
+  })
 }

@@ -1,6 +1,6 @@
 import { AppError } from '../core/index.ts'
 
-export const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
+const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
 export type Weekday = (typeof weekdays)[number]
 
 /** When a guest has access: until an end, and if wanted within hours of the week only. */
@@ -24,7 +24,7 @@ export interface GuestWindow {
 
 const MAX_WINDOWS = 21
 /** A guest who stays for longer is a member. */
-export const MAX_GUEST_DAYS = 366
+const MAX_GUEST_DAYS = 366
 const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d$/
 
 /** @throws AppError invalid_request with what to change */

@@ -181,7 +181,7 @@ async function refuseLastOwner(tx: Tx, { householdId, memberId }: Request): Prom
     .executeTakeFirst()
   if (!other) {
     throw new AppError('conflict', {
-      message: 'The last owner cannot leave. Hand the household over first, or end it.',
+      message: 'The last owner cannot leave. Hand the home over first.',
     })
   }
 }

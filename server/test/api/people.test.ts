@@ -73,7 +73,7 @@ describe('people of a household over HTTP', () => {
   it('the page of the link runs its own script only, and is kept by no cache', async () => {
     const page = await fetch(`${rooms.url}/join`)
     expect(page.headers.get('content-security-policy')).toMatch(
-      /^default-src 'none'; script-src 'sha256-\S+'; style-src/,
+      /^default-src 'none'; style-src 'sha256-\S+'; script-src 'sha256-\S+'; form-action 'none'/,
     )
     expect(page.headers.get('cache-control')).toBe('no-store')
     expect(page.headers.get('referrer-policy')).toBe('no-referrer')

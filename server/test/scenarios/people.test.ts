@@ -114,6 +114,10 @@ describe('people of a home, on the command line', { timeout: 180_000 }, () => {
 
   it('a person erases themselves: what they own with somebody stays, what they own alone ends', async () => {
     await ok(['homes', 'create', '--name', 'Cabin'])
+    // With two homes each command has to be told which, also those below "homes support".
+    const code = codeOf(await ok(['support', 'request']))
+    await ok(['homes', 'support', 'give', code, '--home', 'Home', '--device', 'Front door'])
+    await ok(['homes', 'support', 'end', 'Olga Marked', '--home', 'Home'])
     expect((await at.cli(['erase-me'], { input: 'erase me' })).stderr).toContain('own alone')
     expect((await at.cli(['erase-me', '--end-home', 'Cabin'], { input: 'no' })).stderr).toContain(
       'Nothing was erased',
