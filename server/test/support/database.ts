@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { inject } from 'vitest'
 import { type Database, type Migrations, migrate, openDatabase, silentLog } from '../../src/core/index.ts'
@@ -18,8 +19,20 @@ export async function createTestDatabase(
     url,
     async drop() {
       await database.close()
-      await administer(serverUrl, `drop database ${name} with (force)`)
+      await drop(serverUrl, name)
     },
+  }
+}
+
+/** Tried again while PostgreSQL's own autovacuum works there: that is a process which our role may not end. */
+async function drop(serverUrl: string, name: string): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await administer(serverUrl, `drop database ${name} with (force)`)
+    } catch (error) {
+      if ((error as { code?: string }).code !== '42501' || tries === 20) throw error
+      await sleep(250)
+    }
   }
 }
 
