@@ -34,13 +34,12 @@ const STEP = 1024
 const SWEEP_BATCH = 500
 const SWEEP_BATCHES = 200
 
-/** The name of a grant towards the rest of the server: stable, and of no use to get the grant's own id. */
+/**
+ * The name of a grant towards the rest of the server: stable, and of no use to get the grant's own id. In hexadecimal:
+ * people type it, and what begins with a dash is an option to a command.
+ */
 export function grantHandle(grantId: string): string {
-  return createHash('sha256')
-    .update(`hearthlock session ${grantId}`)
-    .digest()
-    .subarray(0, 18)
-    .toString('base64url')
+  return createHash('sha256').update(`hearthlock session ${grantId}`).digest().subarray(0, 12).toString('hex')
 }
 
 /**
