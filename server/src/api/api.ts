@@ -1,4 +1,5 @@
 import { AppError, type Bus, type Clock, endlessLease, type Log, type Secret } from '../core/index.ts'
+import type { Guard } from '../guard/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Mail } from '../mail/index.ts'
@@ -6,6 +7,7 @@ import type { Privacy } from '../privacy/index.ts'
 import type { Registry } from '../registry/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { App, RouteParts } from './app.ts'
+import { auditRoutes } from './audit.ts'
 import { createAuthenticate } from './authentication.ts'
 import { commandRoutes } from './commands.ts'
 import { deviceAuthorityRoutes } from './device-authority.ts'
@@ -52,6 +54,7 @@ export interface ApiOptions {
   registry: Registry
   home: Home
   privacy: Privacy
+  guard: Guard
   log: Log
   clock: Clock
   listen: {
@@ -100,7 +103,7 @@ export function createApi(options: ApiOptions): Api {
   const stats = () => ({ api_live_streams: live.count })
 
   async function build(): Promise<{ app: App; ops: App | undefined }> {
-    const { identity, vault, mail, registry, home, privacy, clock, log } = options
+    const { identity, vault, mail, registry, home, privacy, guard, clock, log } = options
     const app = createServer({
       limits,
       log,
@@ -132,6 +135,7 @@ export function createApi(options: ApiOptions): Api {
       registry,
       home,
       privacy,
+      guard,
       live,
       ready,
       url: () => url,
@@ -164,6 +168,7 @@ export function createApi(options: ApiOptions): Api {
     commandRoutes(parts)
     operatorRoutes(parts)
     outboxRoutes(parts)
+    auditRoutes(parts)
     modelRoutes(parts)
     provisioningRoutes(parts)
     deviceAuthorityRoutes(parts)

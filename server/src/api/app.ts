@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Clock, Log } from '../core/index.ts'
+import type { Guard } from '../guard/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Mail } from '../mail/index.ts'
@@ -34,6 +35,7 @@ export interface RouteParts {
   registry: Registry
   home: Home
   privacy: Privacy
+  guard: Guard
   live: LiveStreams
   ready: () => boolean | Promise<boolean>
   /** The public URL. */

@@ -2,6 +2,7 @@ import { Command, CommanderError, Help } from 'commander'
 import { type ClientError, isClientError } from '../client/index.ts'
 import { type AppError, isAppError, systemClock } from '../core/index.ts'
 import { readClientConfig } from '../main/index.ts'
+import { addAuditCommands } from './audit.ts'
 import { type CliContext, createContext } from './context.ts'
 import { addControlCommands } from './control.ts'
 import { addDeviceTokenCommand } from './device-token.ts'
@@ -105,6 +106,7 @@ function buildProgram(context: CliContext): Command {
   addFactoryCommands(program, context)
   addOutboxCommands(program, context)
   addDisputeCommands(program, context)
+  addAuditCommands(program, context)
   program.commandsGroup('For trying things out:')
   addDeviceTokenCommand(program, context)
   addSimulateCommand(program, context)

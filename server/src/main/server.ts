@@ -18,6 +18,7 @@ import {
 } from '../core/index.ts'
 import { createEmbeddedPostgres } from '../embedded/index.ts'
 import { createGateway, createReach, type Gateway, gatewayMigrations } from '../gateway/index.ts'
+import { anchorFile, createGuard, guardMigrations } from '../guard/index.ts'
 import { createHome, homeMigrations } from '../home/index.ts'
 import { createIdentity, identityMigrations } from '../identity/index.ts'
 import {
@@ -38,6 +39,7 @@ import { lockDataDirectory } from './instance-lock.ts'
 
 const migrations = [
   keysMigrations,
+  guardMigrations,
   vaultMigrations,
   mailMigrations,
   identityMigrations,
@@ -104,6 +106,9 @@ async function startRooms(
   await keys.start()
   closers.push(() => keys.close())
 
+  const anchor = anchorFile(join(config.dataDir, 'audit.anchor'))
+  const guard = createGuard({ database, keys, clock, log, anchor })
+  closers.push(() => guard.close())
   const vault = createVault({ database, keys, clock, log })
   const mail = createMail({ database, keys, vault, clock, log, smtp: config.smtp })
   await mail.start()
@@ -180,10 +185,12 @@ async function startRooms(
     ...gateway?.stats(),
     ...identity.stats(),
     ...mail.stats(),
+    ...guard.stats(),
   })
   const doors = config.role === 'gateway' ? await openOps() : await openApi()
   url ||= doors.url ?? ''
   await identity.start()
+  await guard.start()
   closers.push(() => identity.close())
 
   return {
@@ -233,6 +240,7 @@ async function startRooms(
       registry,
       home,
       privacy: createPrivacy({ database, identity, vault, mail, registry, home, clock, log }),
+      guard,
       log,
       clock,
       bus,

@@ -103,6 +103,8 @@ const doors: Record<string, Who> = {
   'GET /v1/models': ['engineer'],
   'POST /v1/models': ['engineer'],
   'POST /v1/devices': ['engineer'],
+  'GET /v1/audit': ['engineer', 'security'],
+  'GET /v1/audit/verification': ['engineer', 'security'],
   'GET /v1/outbox': ['support'],
   'GET /v1/outbox/:letterId': ['support'],
   'POST /v1/operator/access-requests': ['support'],
@@ -168,13 +170,14 @@ describe('who gets past the door of which route', () => {
 
   beforeAll(async () => {
     rooms = await startRooms({
-      replace: ({ home, registry, identity, vault, mail, privacy }) => ({
+      replace: ({ home, registry, identity, vault, mail, privacy, guard }) => ({
         home: watched(home),
         registry: watched(registry),
         identity: watched(identity),
         vault: watched(vault),
         mail: watched(mail),
         privacy: watched(privacy),
+        guard: watched(guard),
       }),
     })
     await newOperator(rooms)

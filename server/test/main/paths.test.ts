@@ -120,13 +120,14 @@ describe('the list of paths in docs/architecture.md', () => {
           return bus.subscribe(topic, listener)
         },
       }),
-      replace: ({ home, registry, identity, vault, mail, privacy }) => ({
+      replace: ({ home, registry, identity, vault, mail, privacy, guard }) => ({
         home: noted('home', home),
         registry: noted('registry', registry),
         privacy: noted('privacy', privacy),
         identity: noted('identity', identity),
         vault: noted('vault', vault),
         mail: noted('mail', mail),
+        guard: noted('guard', guard),
       }),
     })
     clients = [await newCustomer(rooms), await newOperator(rooms)]

@@ -20,6 +20,7 @@ import {
   systemClock,
 } from '../../src/core/index.ts'
 import { createGateway, createReach, type Gateway, gatewayMigrations } from '../../src/gateway/index.ts'
+import { createGuard, type Guard, guardMigrations } from '../../src/guard/index.ts'
 import { createHome, type Home, homeMigrations } from '../../src/home/index.ts'
 import {
   createIdentity,
@@ -60,6 +61,7 @@ export interface Rooms {
   stream: Stream
   home: Home
   privacy: Privacy
+  guard: Guard
   gateway: Gateway
   api: Api
   url: string
@@ -68,7 +70,7 @@ export interface Rooms {
   close(): Promise<void>
 }
 
-type Replaceable = Pick<Rooms, 'home' | 'registry' | 'identity' | 'vault' | 'mail' | 'privacy'>
+type Replaceable = Pick<Rooms, 'home' | 'registry' | 'identity' | 'vault' | 'mail' | 'privacy' | 'guard'>
 
 export interface RoomsOptions {
   clock?: Clock
@@ -115,6 +117,7 @@ export async function startRooms({
     ? openBeside(databaseUrl ?? beside.database.url)
     : await createTestDatabase([
         keysMigrations,
+        guardMigrations,
         vaultMigrations,
         mailMigrations,
         identityMigrations,
@@ -130,6 +133,7 @@ export async function startRooms({
   const provider = beside?.provider ?? memoryKeyProvider()
   const keys = createKeys({ ...common, provider, bus, caches })
   await keys.start()
+  const guard = createGuard({ ...common, keys })
   const vault = createVault({ ...common, keys })
   const mail = createMail({ ...common, keys, vault, smtp })
   await mail.start()
@@ -199,7 +203,8 @@ export async function startRooms({
     registry,
     home,
     privacy,
-    ...replace?.({ home, registry, identity, vault, mail, privacy }),
+    guard,
+    ...replace?.({ home, registry, identity, vault, mail, privacy, guard }),
     clock,
     log,
     listen: { host: '127.0.0.1', port: 0 },
@@ -225,6 +230,7 @@ export async function startRooms({
     stream,
     home,
     privacy,
+    guard,
     gateway,
     api,
     url,
@@ -232,6 +238,7 @@ export async function startRooms({
     mqttUrl: `mqtt://127.0.0.1:${plainPort}`,
     async close() {
       await api.close()
+      await guard.close()
       await gateway.close()
       await identity.close()
       await home.close()
