@@ -19,6 +19,12 @@ export const CommandShape = strict({
   finishedAt: Type.Optional(Time),
   status: Type.Optional(Type.String({ description: "The device's Matter status code" })),
   response: Type.Optional(AnyObject),
+  withheld: Type.Optional(
+    Type.Array(Type.String(), {
+      description:
+        'What is secret in the response, such as CredentialData: only who asked for the command gets it',
+    }),
+  ),
 })
 /** Visible ASCII: what a header can carry anywhere. */
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,128}$/
@@ -111,5 +117,6 @@ export function showCommand(view: CommandView): Type.Static<typeof CommandShape>
     ...(view.finishedAtMs === undefined ? {} : { finishedAt: time(view.finishedAtMs) }),
     ...(view.status === undefined ? {} : { status: view.status }),
     ...(view.response === undefined ? {} : { response: view.response as Record<string, unknown> }),
+    ...(view.withheld === undefined ? {} : { withheld: view.withheld }),
   }
 }

@@ -3,7 +3,7 @@ import type { Keys } from '../keys/index.ts'
 import type { HeldDevice } from '../registry/index.ts'
 import { openRecord, type StreamRecord } from '../stream/index.ts'
 import { viewOf } from './command-seals.ts'
-import { shown } from './content.ts'
+import { redactedAnswer, shown } from './content.ts'
 import type { Applied } from './projection.ts'
 import { type CommandRow, kindOf } from './tables.ts'
 import { readPlaces } from './timeline.ts'
@@ -66,6 +66,15 @@ export function createAnnouncements(d: AnnouncementsDependencies): Announcements
         log.error('an update could not be handed to its watchers, who read again', { error })
       },
     )
+  }
+
+  /** The same for all who watch, whoever asked: without secrets. */
+  async function pushCommand(row: CommandRow): Promise<void> {
+    const device = watchers.watched(row.tenure_id)
+    if (!device) return
+    const whole = viewOf(await keys.open(row.key_id), row)
+    const command = redactedAnswer(device.model, whole.command, whole)
+    watchers.push(row.tenure_id, { kind: 'command', deviceId: row.device_id, command })
   }
 
   async function record(device: HeldDevice, r: StreamRecord, seq: number): Promise<void> {
@@ -143,19 +152,13 @@ export function createAnnouncements(d: AnnouncementsDependencies): Announcements
       announced = undefined
     },
     command(row) {
-      if (!watchers.watched(row.tenure_id)) return
-      inOrder(async () => {
-        const command = viewOf(await keys.open(row.key_id), row)
-        watchers.push(row.tenure_id, { kind: 'command', deviceId: row.device_id, command })
-      })
+      if (watchers.watched(row.tenure_id)) inOrder(() => pushCommand(row))
     },
     commandElsewhere(tenureId, find) {
       if (!watchers.watched(tenureId)) return
       inOrder(async () => {
         const row = await find()
-        if (row?.tenure_id !== tenureId) return
-        const command = viewOf(await keys.open(row.key_id), row)
-        watchers.push(tenureId, { kind: 'command', deviceId: row.device_id, command })
+        if (row?.tenure_id === tenureId) await pushCommand(row)
       })
     },
     idle: () => tail,

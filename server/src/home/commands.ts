@@ -4,6 +4,7 @@ import type { Keys } from '../keys/index.ts'
 import type { HeldDevice, Registry } from '../registry/index.ts'
 import { viewOf } from './command-seals.ts'
 import type { CommandStore } from './command-store.ts'
+import { redactedAnswer } from './content.ts'
 import type { Delivery } from './delivery.ts'
 import type { CommandRequest, CommandView, Home } from './face.ts'
 import type { CommandRow } from './tables.ts'
@@ -118,7 +119,10 @@ export function createCommands(d: CommandsDependencies): Commands {
     const row = await d.store.find(commandId)
     if (!row) throw new AppError('not_found')
     await d.registry.authorize({ accountId, tenureId: row.tenure_id, act: 'view' })
-    return view(await fresh(row))
+    const whole = await view(await fresh(row))
+    if (row.account_id === accountId || whole.response === undefined) return whole
+    const { model } = await d.registry.device(accountId, row.device_id)
+    return redactedAnswer(model, whole.command, whole)
   }
 
   return {

@@ -1,5 +1,6 @@
 import { AppError, type CommandId, isId } from '../core/index.ts'
 import type { Model } from '../registry/index.ts'
+import type { CommandEvent } from './face.ts'
 
 /** A device's JSON object. @throws AppError integrity_failed when it is none: the gateway had let in nothing else */
 function parseContent(payload: Buffer): Record<string, unknown> {
@@ -49,6 +50,26 @@ export function parseResult(payload: Buffer): DeviceResult | undefined {
   if (response === undefined || response === null) return { commandId: id as CommandId, status }
   return isObject(response) ? { commandId: id as CommandId, status, response } : undefined
 }
+
+/** A command as its household reads of it: whoever may only look must not learn a PIN code from it. */
+export function redactedEvent(model: Pick<Model, 'redactArguments'>, event: CommandEvent): CommandEvent {
+  if (event.event !== 'requested') return event
+  const { value, withheld } = model.redactArguments(event.command, event.arguments)
+  return { ...event, arguments: value, ...named(withheld) }
+}
+
+/** An answer, for others than who asked: without what is secret in answers to this command. */
+export function redactedAnswer<A extends { response?: object | undefined }>(
+  model: Pick<Model, 'redactResponse'>,
+  command: string | undefined,
+  answer: A,
+): A {
+  if (answer.response === undefined) return answer
+  const { value, withheld } = model.redactResponse(command, answer.response)
+  return { ...answer, response: value, ...named(withheld) }
+}
+
+const named = (withheld: string[]) => (withheld.length > 0 ? { withheld } : {})
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

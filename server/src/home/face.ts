@@ -27,8 +27,8 @@ export interface TimelineEntry {
 
 /**
  * What happened to a command: it was asked for, the device answered, or it ended without the device.
- * `result` is what the device said, as it came: when the command had ended before, it changed nothing. An answer to what
- * is no command of this tenure has nothing with it.
+ * `result` is what the device said: when the command had ended before, it changed nothing. An answer to what is no
+ * command of this tenure has nothing with it. Secrets are not in it, for nobody: `withheld` names them.
  */
 export type CommandEvent =
   | {
@@ -37,12 +37,14 @@ export type CommandEvent =
       command: string
       endpoint?: number | undefined
       arguments: unknown
+      withheld?: string[] | undefined
     }
   | {
       event: 'result'
       commandId?: CommandId | undefined
       status?: string | undefined
       response?: object | undefined
+      withheld?: string[] | undefined
     }
   | {
       /** abandoned: the tenure ended first, and nobody learns any more what the device did. */
@@ -77,7 +79,10 @@ export interface CommandView {
    * the tenure ended first.
    */
   status?: string | undefined
+  /** Whole for who asked; for others without secrets, and so in live updates. */
   response?: object | undefined
+  /** Paths of what others may not read of the response. */
+  withheld?: string[] | undefined
 }
 
 export type LiveUpdate =

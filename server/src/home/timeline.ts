@@ -11,8 +11,8 @@ import {
 import { place, type SealingKey } from '../keys/index.ts'
 import type { HeldDevice } from '../registry/index.ts'
 import { openRecord } from '../stream/index.ts'
-import { paddedJson } from './command-seals.ts'
-import { parseResult, shown } from './content.ts'
+import { openPart, paddedJson } from './command-seals.ts'
+import { parseResult, redactedAnswer, redactedEvent, shown } from './content.ts'
 import type { CommandEvent, TimelineEntry, TimelinePage } from './face.ts'
 import { type HomeTables, KIND_CODE, kindOf, type TimelineRow } from './tables.ts'
 
@@ -94,17 +94,19 @@ export async function readTimeline(
   if (before !== undefined) query = query.where('seq', '<', before)
   const rows = await query.execute()
   const opened = rows.slice(0, limit).map((row) => openEntry(key, device, row))
-  const entries = await withoutForeignResults(database, device.tenureId, opened)
+  const entries = await withAnswers(database, key, device, opened)
   return rows.length > limit ? { entries, next: entries.at(-1)?.seq } : { entries }
 }
 
 /**
  * A device may answer a command after its tenure has ended, in the next one: that there was a command, and what came of
- * it, is the former household's. Such an entry says only that the device answered something.
+ * it, is the former household's. Such an entry says only that the device answered something. Of the others it depends
+ * on the command what in its answer is secret.
  */
-async function withoutForeignResults(
+async function withAnswers(
   database: Database,
-  tenureId: TenureId,
+  key: SealingKey,
+  device: Pick<HeldDevice, 'tenureId' | 'model'>,
   entries: TimelineEntry[],
 ): Promise<TimelineEntry[]> {
   const answered = entries.flatMap((entry) => commandAnswered(entry) ?? [])
@@ -112,15 +114,18 @@ async function withoutForeignResults(
   const rows = await database.queries
     .withTables<HomeTables>()
     .selectFrom('home.command')
-    .select('command_id')
-    .where('tenure_id', '=', tenureId)
+    .selectAll()
+    .where('tenure_id', '=', device.tenureId)
     .where('command_id', 'in', answered)
     .execute()
-  const own = new Set(rows.map((row) => row.command_id))
+  const own = new Map(rows.map((row) => [row.command_id, row]))
   return entries.map((entry) => {
     const commandId = commandAnswered(entry)
-    if (commandId === undefined || own.has(commandId)) return entry
-    return { ...entry, payload: { event: 'result' } satisfies CommandEvent }
+    if (commandId === undefined) return entry
+    const row = own.get(commandId)
+    if (!row) return { ...entry, payload: { event: 'result' } satisfies CommandEvent }
+    const { command } = openPart(key, 'request', row)
+    return { ...entry, payload: redactedAnswer(device.model, command, entry.payload) }
   })
 }
 
@@ -140,7 +145,7 @@ function openEntry(
   if (kind === 'command') {
     const plain = key.unseal(place('home.timeline', row.tenure_id, row.record_id), row.sealed)
     const { atMs, event } = JSON.parse(plain.toString('utf8')) as { atMs: number; event: CommandEvent }
-    return { seq: row.seq, atMs, kind, payload: event }
+    return { seq: row.seq, atMs, kind, payload: redactedEvent(device.model, event) }
   }
   const { receivedAtMs, payload } = openRecord(key, {
     recordId: row.record_id,

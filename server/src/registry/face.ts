@@ -60,6 +60,12 @@ export type Refused = { ok: false; reason: string }
 export type CheckedResult = { ok: true; paths: string[]; commandId: string; status: string } | Refused
 export type CheckedCommand = { ok: true; paths: string[]; policy: CommandPolicy } | Refused
 
+/** What may be read by others than the sender. `withheld`: paths of what is not in it, such as `Credential.CredentialData`. */
+export interface Redacted {
+  value: unknown
+  withheld: string[]
+}
+
 export interface Model {
   readonly id: ModelId
   readonly name: string
@@ -81,6 +87,12 @@ export interface Model {
   checkCommand(command: string, args: unknown, endpoint?: number): CheckedCommand
   /** The response of a result against the response that Matter defines for the command. */
   checkResponse(command: string, response: unknown): Checked
+  /**
+   * A command's arguments, or what a device answered to it, without secrets (PIN codes, credentials, keys) and without
+   * what Matter does not define there; nothing of an unknown command.
+   */
+  redactArguments(command: string, args: unknown): Redacted
+  redactResponse(command: string | undefined, response: unknown): Redacted
   /** The strictest policy where the command is unknown. */
   commandPolicy(command: string): CommandPolicy
   /** For readers: canonical paths, enum integers by their Matter names, without the `$` members. Of a checked payload. */

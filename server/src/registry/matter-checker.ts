@@ -8,18 +8,34 @@ export interface ValueChecker {
   explain(value: unknown, path: string): string
   /** Enum integers by name, all the way down. */
   normalise(value: unknown): unknown
+  /**
+   * What others than its sender may read: without secrets, and without what Matter does not define at this place.
+   * Undefined when nothing is left. `withheld` gets the paths of what is not in it.
+   */
+  redact(value: unknown, path: string, withheld: Set<string>): unknown
 }
 
 interface LeafOptions {
   expected: string
   accepts(value: unknown): boolean
   normalise?: (value: unknown) => unknown
+  /** Read by its sender and the device, and nobody else. */
+  secret?: boolean
 }
 
 const same = (value: unknown) => value
 
-export function leaf({ expected, accepts, normalise = same }: LeafOptions): ValueChecker {
-  return { accepts, explain: (_value, path) => `${path}: expected ${expected}`, normalise }
+export function leaf({ expected, accepts, normalise = same, secret = false }: LeafOptions): ValueChecker {
+  return {
+    accepts,
+    explain: (_value, path) => `${path}: expected ${expected}`,
+    normalise,
+    redact(value, path, withheld) {
+      if (!secret && accepts(value)) return value
+      withheld.add(path)
+      return undefined
+    },
+  }
 }
 
 export function nullable(inner: ValueChecker): ValueChecker {
@@ -27,6 +43,7 @@ export function nullable(inner: ValueChecker): ValueChecker {
     accepts: (value) => value === null || inner.accepts(value),
     explain: (value, path) => `${inner.explain(value, path)}, or null`,
     normalise: (value) => (value === null ? null : inner.normalise(value)),
+    redact: (value, path, withheld) => (value === null ? null : inner.redact(value, path, withheld)),
   }
 }
 
@@ -45,6 +62,13 @@ export function listOf(entry: ValueChecker, { min, max }: { min: number; max: nu
       return `${path}: expected a list of ${min === max ? min : `${min}..${max}`} entries`
     },
     normalise: (value) => (Array.isArray(value) ? value.map(entry.normalise) : value),
+    redact(value, path, withheld) {
+      if (Array.isArray(value)) {
+        return value.map((each) => entry.redact(each, path, withheld)).filter((each) => each !== undefined)
+      }
+      withheld.add(path)
+      return undefined
+    },
   }
 }
 
@@ -88,8 +112,25 @@ export function structOf(members: readonly Member[]): ValueChecker {
       ])
       return Object.fromEntries(entries)
     },
+    redact(value, path, withheld) {
+      if (!isObject(value)) {
+        withheld.add(path || UNKNOWN_FIELD)
+        return undefined
+      }
+      const entries = Object.entries(value).flatMap(([key, each]) => {
+        const member = byName.get(key)
+        // Even its name is the sender's own word.
+        const shown = member?.checker.redact(each, path ? `${path}.${key}` : key, withheld)
+        if (!member) withheld.add(path ? `${path}.${UNKNOWN_FIELD}` : UNKNOWN_FIELD)
+        return shown === undefined ? [] : [[key, shown]]
+      })
+      return Object.fromEntries(entries)
+    },
   }
 }
+
+/** Stands for fields that Matter does not define, among the names of what was withheld. */
+export const UNKNOWN_FIELD = '(unknown)'
 
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,7 +1,7 @@
 import type { ModelId } from '../core/index.ts'
-import type { Checked, CheckedCommand, CommandPolicy, Model, ModelDefinition } from './face.ts'
+import type { Checked, CheckedCommand, CommandPolicy, Model, ModelDefinition, Redacted } from './face.ts'
 import { checkLeave, leaveElement } from './leave-event.ts'
-import { isObject } from './matter-checker.ts'
+import { isObject, structOf, type ValueChecker } from './matter-checker.ts'
 import type { CompiledCluster, CompiledCommand, MatterLibrary } from './matter-library.ts'
 import {
   checkPayload,
@@ -67,10 +67,19 @@ export function compileModel(library: MatterLibrary, id: ModelId, definition: Mo
       if (response === undefined || found.response.accepts(response)) return { ok: true, paths: [] }
       return refuse(found.response.explain(response, 'response'))
     },
+    redactArguments: (command, args) => redact(commands.get(command)?.arguments, args),
+    redactResponse: (command, response) => redact(commands.get(command ?? '')?.response, response),
     commandPolicy: (command) => (commands.has(command) ? policyOf(command) : DEFAULT_POLICY),
     normaliseAttributes: (payload) => normalisePayload(attributes, payload),
     normaliseEvents: (payload) => normalisePayload(events, payload),
   }
+}
+
+function redact(checker: ValueChecker | undefined, value: unknown): Redacted {
+  const withheld = new Set<string>()
+  // Where Matter defines nothing, nothing is known to be harmless; that nothing was said is.
+  const known = checker ?? structOf([])
+  return { value: known.redact(value, '', withheld), withheld: [...withheld] }
 }
 
 /** The device type's mandatory clusters and the definition's own, each once. */

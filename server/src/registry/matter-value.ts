@@ -72,7 +72,11 @@ function compileType(
     case 'float':
       return float(model, constraint)
     case 'string':
-      return text(lengthBounds(constraint, MAX_STRING_BYTES, scale), constraint.cpMax)
+      return text(
+        lengthBounds(constraint, MAX_STRING_BYTES, scale),
+        constraint.cpMax,
+        SECRET_TEXT.test(model.name),
+      )
     case 'bytes':
       return bytes(lengthBounds(constraint, MAX_STRING_BYTES, scale))
     case 'array':
@@ -197,9 +201,17 @@ function lengthBounds(
   return { min: Number(smallest.min), max: Number(largest.max) }
 }
 
+/** Most secrets of Matter are octet strings. These are text: PINs of televisions, passwords of relays, session keys. */
+const SECRET_TEXT = /Pin$|PinCode$|^Credential$|^Sdp$|Pass(word|phrase|code)/
+
 /** Matter counts the bytes of the UTF-8 form; a code point limit may stand beside it. */
-function text({ min, max }: { min: number; max: number }, codePoints: number | undefined): ValueChecker {
+function text(
+  { min, max }: { min: number; max: number },
+  codePoints: number | undefined,
+  secret: boolean,
+): ValueChecker {
   return leaf({
+    secret,
     expected: `a string of ${min}..${max} bytes${codePoints ? ` and at most ${codePoints} characters` : ''}`,
     accepts(value) {
       if (typeof value !== 'string' || value.length > max) return false
@@ -217,6 +229,8 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 function bytes({ min, max }: { min: number; max: number }): ValueChecker {
   const longest = Math.ceil(max / 3) * 4
   return leaf({
+    // PIN codes, credentials, keys: what Matter carries as octet strings is not for whoever only looks on.
+    secret: true,
     expected: `base64 of ${min === max ? min : `${min}..${max}`} bytes`,
     accepts(value) {
       if (typeof value !== 'string' || value.length > longest || !BASE64.test(value)) return false

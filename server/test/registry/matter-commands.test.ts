@@ -48,6 +48,58 @@ describe('commands', () => {
   })
 })
 
+describe('what others than the sender may read of a command', () => {
+  it('is without its octet strings, which are named, wherever they stand', () => {
+    expect(lock.redactArguments('DoorLock.UnlockDoor', { PinCode: 'MTIzNA==' })).toEqual({
+      value: {},
+      withheld: ['PinCode'],
+    })
+    const wifi = compile({ ...definition('hearth-bulb'), clusters: ['NetworkCommissioning'] })
+    const found = { Ssid: 'SG9tZQ==', Bssid: 'AAAAAAAA', Channel: 6 }
+    expect(
+      wifi.redactResponse('NetworkCommissioning.ScanNetworks', {
+        NetworkingStatus: 0,
+        WiFiScanResults: [found, found],
+      }),
+    ).toEqual({
+      value: { NetworkingStatus: 0, WiFiScanResults: [{ Channel: 6 }, { Channel: 6 }] },
+      withheld: ['WiFiScanResults.Ssid', 'WiFiScanResults.Bssid'],
+    })
+  })
+
+  it('is without the secrets that Matter writes as text', () => {
+    const tv = compile({ ...definition('hearth-bulb'), clusters: ['ContentControl', 'WebRtcTransportProvider'] })
+    expect(tv.redactArguments('ContentControl.UpdatePin', { OldPin: '1234', NewPin: '5678' })).toEqual({
+      value: {},
+      withheld: ['OldPin', 'NewPin'],
+    })
+    const servers = [{ UrLs: ['turn:relay.example'], Username: 'ada', Credential: 'secret' }]
+    expect(
+      tv.redactArguments('WebRtcTransportProvider.SolicitOffer', { IceServers: servers }).withheld,
+    ).toEqual(['IceServers.Credential'])
+  })
+
+  it('is without what does not fit, and nothing of what Matter does not define', () => {
+    expect(lock.redactResponse('DoorLock.GetUser', { UserIndex: 'MTIzNA==', 'a field': {} })).toEqual({
+      value: {},
+      withheld: ['UserIndex', '(unknown)'],
+    })
+    expect(lock.redactResponse('DoorLock.UnlockDoor', { UserIndex: 1 }).value).toEqual({})
+    expect(lock.redactResponse(undefined, { UserIndex: 1 }).value).toEqual({})
+    expect(lock.redactArguments('DoorLock.Nothing', { UserIndex: 1 }).value).toEqual({})
+    expect(lock.redactArguments('DoorLock.LockDoor', { PinCode: null })).toEqual({
+      value: {},
+      withheld: ['PinCode'],
+    })
+  })
+
+  it('is all of it where nothing is secret', () => {
+    const move = { Level: 128, TransitionTime: null, OptionsMask: 0, OptionsOverride: 0 }
+    expect(bulb.redactArguments('LevelControl.MoveToLevel', move)).toEqual({ value: move, withheld: [] })
+    expect(bulb.redactArguments('OnOff.On', {})).toEqual({ value: {}, withheld: [] })
+  })
+})
+
 describe('results', () => {
   const id = '3f0a6f1e-5d1c-4a55-9d2e-0c2b6c1f2a3b'
 
