@@ -68,7 +68,10 @@ describe('what others than the sender may read of a command', () => {
   })
 
   it('is without the secrets that Matter writes as text', () => {
-    const tv = compile({ ...definition('hearth-bulb'), clusters: ['ContentControl', 'WebRtcTransportProvider'] })
+    const tv = compile({
+      ...definition('hearth-bulb'),
+      clusters: ['ContentControl', 'WebRtcTransportProvider'],
+    })
     expect(tv.redactArguments('ContentControl.UpdatePin', { OldPin: '1234', NewPin: '5678' })).toEqual({
       value: {},
       withheld: ['OldPin', 'NewPin'],
