@@ -12,10 +12,12 @@ const arrows = {
   gateway: ['core', 'registry', 'stream'],
   home: ['core', 'keys', 'registry', 'stream'],
   guard: ['core', 'keys'],
+  insight: ['core', 'keys', 'registry', 'stream', 'probes'],
   privacy: ['core', 'identity', 'mail', 'vault', 'registry', 'home'],
   api: [
     'core',
     'guard',
+    'insight',
     'privacy',
     'keys',
     'vault',

@@ -3,6 +3,7 @@ import { type ClientError, isClientError } from '../client/index.ts'
 import { type AppError, isAppError, systemClock } from '../core/index.ts'
 import { readClientConfig } from '../main/index.ts'
 import { addAuditCommands } from './audit.ts'
+import { addCatalogueCommand } from './catalogue.ts'
 import { type CliContext, createContext } from './context.ts'
 import { addControlCommands } from './control.ts'
 import { addDeviceTokenCommand } from './device-token.ts'
@@ -107,6 +108,7 @@ function buildProgram(context: CliContext): Command {
   addOutboxCommands(program, context)
   addDisputeCommands(program, context)
   addAuditCommands(program, context)
+  addCatalogueCommand(program, context)
   program.commandsGroup('For trying things out:')
   addDeviceTokenCommand(program, context)
   addSimulateCommand(program, context)

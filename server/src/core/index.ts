@@ -12,6 +12,13 @@ export { type Clock, systemClock } from './clock.ts'
 export { type Database, type DatabaseOptions, openDatabase, type Queries, type Tx } from './database.ts'
 export { AppError, type AppErrorOptions, type ErrorCode, errorCatalogue, isAppError } from './errors.ts'
 export {
+  type FieldClass,
+  type FieldClasses,
+  fieldClasses,
+  type RecordFields,
+  recordFields,
+} from './field-class.ts'
+export {
   type AccountId,
   asId,
   type CommandId,

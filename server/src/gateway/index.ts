@@ -1,5 +1,6 @@
 import type { Migrations } from '../core/index.ts'
 
+export { availabilityFields } from './availability.ts'
 export type {
   CommandDelivery,
   Gateway,

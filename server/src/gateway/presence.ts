@@ -1,11 +1,12 @@
 import { AppError, type Bus, type Clock, type DeviceId, type Log } from '../core/index.ts'
+import { contentOf } from './availability.ts'
 import type { GatewayRegistry } from './face.ts'
 import type { Line, Lines } from './lines.ts'
 import type { SessionRow, SessionRows } from './session-rows.ts'
 
 const AVAILABILITY = { kind: 'availability', paths: ['$availability'] } as const
-const ONLINE = Buffer.from('{"online":true}')
-const OFFLINE = Buffer.from('{"online":false}')
+const ONLINE = contentOf({ online: true })
+const OFFLINE = contentOf({ online: false })
 /** Lines whose records are written at once: bounds what a mass disconnect puts into the stream together. */
 const AT_ONCE = 500
 /** How often to look for nodes that are gone. */

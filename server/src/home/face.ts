@@ -1,4 +1,12 @@
-import type { AccountId, CommandId, DeviceId, HouseholdId, Personal, TenureId } from '../core/index.ts'
+import {
+  type AccountId,
+  type CommandId,
+  type DeviceId,
+  type HouseholdId,
+  type Personal,
+  recordFields,
+  type TenureId,
+} from '../core/index.ts'
 
 /** A device as its household sees it now. Times in milliseconds since the epoch. */
 export interface DeviceView {
@@ -53,6 +61,16 @@ export type CommandEvent =
       command: string
       status?: string | undefined
     }
+
+export const commandEventFields = recordFields<CommandEvent>('CommandEvent', {
+  event: 'sensitive',
+  commandId: 'identifying',
+  command: 'sensitive',
+  endpoint: 'sensitive',
+  arguments: 'personal',
+  status: 'metric',
+  response: 'personal',
+})
 
 export interface TimelinePage {
   /** Newest first. */

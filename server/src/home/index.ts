@@ -13,6 +13,7 @@ export type {
   TimelineEntry,
   TimelinePage,
 } from './face.ts'
+export { commandEventFields } from './face.ts'
 export { createHome, type HomeDependencies, type HomeLimits } from './home.ts'
 
 export const homeMigrations: Migrations = {

@@ -1,4 +1,4 @@
-import type { AccountId, Personal, Secret, Tx } from '../core/index.ts'
+import { type AccountId, type Personal, recordFields, type Secret, type Tx } from '../core/index.ts'
 
 /** Letters that this room writes. `main` hands them to whoever sends letters. */
 export type AccountLetter =
@@ -36,6 +36,15 @@ export interface SessionInfo {
   /** To the hour. */
   lastUsedHourMs: number
 }
+
+export const sessionFields = recordFields<SessionInfo>('Session', {
+  sessionId: 'identifying',
+  client: 'personal',
+  beganIn: 'identifying',
+  lastIn: 'identifying',
+  beganAtMs: 'sensitive',
+  lastUsedHourMs: 'sensitive',
+})
 
 /** Whoever is signed in, and by which session. */
 export interface Asking {

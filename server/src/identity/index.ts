@@ -1,4 +1,5 @@
 export type { AccountCare, AccountLetter, Notice, SessionInfo } from './account-face.ts'
+export { sessionFields } from './account-face.ts'
 export { dpopAlgorithms } from './authenticate.ts'
 export type {
   AccountKind,

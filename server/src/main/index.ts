@@ -1,8 +1,9 @@
+import type { Catalogue } from '../insight/index.ts'
 import type { Config, ConfigFlags } from './config.ts'
 import type { RunningServer, StartOptions } from './server.ts'
 
 export { type ClientConfig, readClientConfig } from './client-config.ts'
-export type { Config, RunningServer, StartOptions }
+export type { Catalogue, Config, RunningServer, StartOptions }
 
 // Loaded when called: commands that only speak to a server need not load one.
 
@@ -17,4 +18,9 @@ export async function readConfig(
 /** See server.ts. */
 export async function startServer(config: Config, options?: StartOptions): Promise<RunningServer> {
   return (await import('./server.ts')).startServer(config, options)
+}
+
+/** See catalogue.ts. */
+export async function fieldCatalogue(clusters?: readonly string[]): Promise<Catalogue> {
+  return (await import('./catalogue.ts')).fieldCatalogue(clusters)
 }

@@ -1,13 +1,14 @@
-import type {
-  AccountId,
-  DeviceId,
-  HouseholdId,
-  KeyId,
-  ModelId,
-  Personal,
-  Secret,
-  TenureId,
-  Tx,
+import {
+  type AccountId,
+  type DeviceId,
+  type HouseholdId,
+  type KeyId,
+  type ModelId,
+  type Personal,
+  recordFields,
+  type Secret,
+  type TenureId,
+  type Tx,
 } from '../core/index.ts'
 import type { Act, MemberRole } from './acts.ts'
 import type { DisputeProcess } from './dispute-face.ts'
@@ -35,6 +36,19 @@ export interface ModelDefinition {
   /** The highest endpoint number that a payload may name; 16 unless said, at most 254. */
   endpoints?: number | undefined
 }
+
+export const modelFields = recordFields<ModelDefinition>('ModelDefinition', {
+  name: 'public',
+  title: 'public',
+  vendor: 'public',
+  deviceType: 'public',
+  clusters: 'public',
+  firmware: 'public',
+  commands: 'public',
+  claimPolicy: 'public',
+  credentialRotation: 'public',
+  endpoints: 'public',
+})
 
 export interface CommandPolicy {
   /** What becomes of a command while the device is offline. */
@@ -124,6 +138,14 @@ export interface Tenure {
   /** To the hour: the exact moment is nowhere in plain. */
   startedHourMs: number
 }
+
+export const tenureFields = recordFields<Tenure>('Tenure', {
+  tenureId: 'identifying',
+  deviceId: 'identifying',
+  householdId: 'identifying',
+  keyId: 'identifying',
+  startedHourMs: 'metric',
+})
 
 export interface DeviceIdentity {
   deviceId: DeviceId

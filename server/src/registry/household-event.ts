@@ -1,4 +1,12 @@
-import type { AccountId, DeviceId, HouseholdId, Personal, Secret, Tx } from '../core/index.ts'
+import {
+  type AccountId,
+  type DeviceId,
+  type HouseholdId,
+  type Personal,
+  recordFields,
+  type Secret,
+  type Tx,
+} from '../core/index.ts'
 import type { Act, MemberRole } from './acts.ts'
 import type { History } from './history.ts'
 
@@ -27,6 +35,24 @@ type Kind =
 
 /** One thing that happened in a household: an entry of its log. Ids only; names are looked up when it is read. */
 export type HouseholdEvent = Concerned & Kind
+
+export const householdEventFields = recordFields<HouseholdEvent>('HouseholdEvent', {
+  by: 'identifying',
+  account: 'identifying',
+  deviceId: 'identifying',
+  kind: 'personal',
+  role: 'personal',
+  from: 'personal',
+  to: 'personal',
+  remains: 'personal',
+  devices: 'identifying',
+  acts: 'personal',
+  act: 'personal',
+  untilMs: 'sensitive',
+  dueAtMs: 'sensitive',
+  history: 'personal',
+  tenureEnded: 'personal',
+})
 
 export interface LogEntry {
   /** Grows by one with each entry of the household. */

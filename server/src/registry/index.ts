@@ -28,8 +28,10 @@ export type {
   TenureEnd,
   TransferOffer,
 } from './face.ts'
+export { modelFields, tenureFields } from './face.ts'
 export type { GuestSchedule, GuestWindow, Weekday } from './guest-schedule.ts'
 export type { HouseholdEvent, LogEntry, LogPage, Notify, RegistryNotice } from './household-event.ts'
+export { householdEventFields } from './household-event.ts'
 export type {
   DeviceGrant,
   GrantedAct,

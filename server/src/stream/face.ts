@@ -1,4 +1,11 @@
-import type { DeviceId, KeyId, RecordId, TenureId, Tx } from '../core/index.ts'
+import {
+  type DeviceId,
+  type KeyId,
+  type RecordId,
+  recordFields,
+  type TenureId,
+  type Tx,
+} from '../core/index.ts'
 
 /** What a record tells. `results` are devices' answers to commands, `availability` is the server's own knowledge. */
 export type RecordKind = 'attributes' | 'events' | 'results' | 'availability'
@@ -110,3 +117,13 @@ export interface StreamLimits {
   retryFirstMs: number
   retryLastMs: number
 }
+
+export const streamRecordFields = recordFields<StreamRecord>('StreamRecord', {
+  seq: 'identifying',
+  recordId: 'identifying',
+  kind: 'sensitive',
+  deviceId: 'identifying',
+  tenureId: 'identifying',
+  slots: 'identifying',
+  sealed: 'sensitive',
+})

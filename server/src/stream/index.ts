@@ -11,6 +11,7 @@ export type {
   StreamRecord,
   StreamWriter,
 } from './face.ts'
+export { streamRecordFields } from './face.ts'
 export { openRecord, slotOf } from './record.ts'
 export { createStream, type StreamDependencies } from './stream.ts'
 

@@ -1,7 +1,14 @@
 import type { Migrations } from '../core/index.ts'
 
 export { normaliseEmail } from './email.ts'
-export { createVault, type PersonExport, type PersonKind, type Vault, type VaultOptions } from './vault.ts'
+export {
+  createVault,
+  type PersonExport,
+  type PersonKind,
+  personFields,
+  type Vault,
+  type VaultOptions,
+} from './vault.ts'
 
 export const vaultMigrations: Migrations = {
   room: 'vault',

@@ -7,6 +7,7 @@ import {
   type KeyId,
   type Log,
   Personal,
+  recordFields,
   type Tx,
 } from '../core/index.ts'
 import { type Keys, place, type SealingKey } from '../keys/index.ts'
@@ -35,6 +36,14 @@ export interface PersonExport {
   /** To the hour: nothing finer is kept. */
   createdHourMs: number
 }
+
+export const personFields = recordFields<PersonExport>('Person', {
+  accountId: 'identifying',
+  kind: 'personal',
+  email: 'identifying',
+  name: 'identifying',
+  createdHourMs: 'personal',
+})
 
 export interface VaultOptions {
   database: Database

@@ -1,0 +1,1 @@
+export { type Catalogue, type CatalogueEntry, createCatalogue } from './catalogue.ts'
