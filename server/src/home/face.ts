@@ -68,6 +68,7 @@ export const commandEventFields = recordFields<CommandEvent>('CommandEvent', {
   command: 'sensitive',
   endpoint: 'sensitive',
   arguments: 'personal',
+  withheld: 'sensitive',
   status: 'metric',
   response: 'personal',
 })
