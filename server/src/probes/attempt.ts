@@ -1,8 +1,8 @@
 import { type Allowance, createAllowance } from './allowance.ts'
 import { createDeadline } from './deadline.ts'
 import { observationOf, ProbeFailure } from './failure.ts'
+import type { Observation } from './observation.ts'
 import type { Pace } from './pace.ts'
-import type { Observation } from './probe.ts'
 import { createTarget, type Target } from './target.ts'
 
 /** One port of one address, as it was declared and resolved. */

@@ -3,7 +3,7 @@ import { TLSSocket } from 'node:tls'
 import type { Allowance } from './allowance.ts'
 import { startTls, type TlsOptions, tlsFacts, tlsKind } from './dial.ts'
 import { ProbeFailure } from './failure.ts'
-import type { TlsFacts } from './probe.ts'
+import type { TlsFacts } from './observation.ts'
 
 /** A conversation, read by asking for bytes. Whatever is asked ends by the probe's time, and within its allowance. */
 export interface Connection {

@@ -1,7 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { ProbeFailure } from './failure.ts'
-import type { TlsFacts } from './probe.ts'
+import type { TlsFacts } from './observation.ts'
 
 export interface TlsOptions {
   /** For the server's choice of certificate; never an IP address (RFC 6066). */

@@ -1,4 +1,4 @@
-import type { Observation, Silence, TlsFacts } from './probe.ts'
+import type { Observation, Silence, TlsFacts } from './observation.ts'
 
 /**
  * refused, unreachable, timed-out: no connection, or nothing more came. closed: it hung up. garbled: what came is not this

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import type { Connection } from './connection.ts'
 import { garbled, isProbeFailure } from './failure.ts'
-import type { TlsFacts } from './probe.ts'
+import type { TlsFacts } from './observation.ts'
 import type { Target } from './target.ts'
 
 export interface HttpRequest {

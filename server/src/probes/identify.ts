@@ -1,7 +1,8 @@
 import { type AttemptOptions, attempt } from './attempt.ts'
 import { isProbeFailure } from './failure.ts'
 import { openHttp } from './http.ts'
-import type { Observation, Probe } from './probe.ts'
+import type { Observation } from './observation.ts'
+import type { Probe } from './probe.ts'
 import type { Target } from './target.ts'
 
 export interface Identified {

@@ -1,6 +1,7 @@
 import type { Connection } from '../connection.ts'
 import { garbled, isProbeFailure } from '../failure.ts'
-import type { Observation, Probe } from '../probe.ts'
+import type { Observation } from '../observation.ts'
+import type { Probe } from '../probe.ts'
 import type { Target } from '../target.ts'
 
 /** What one line of RESP said (https://redis.io/docs/latest/develop/reference/protocol-spec/). */
