@@ -2,6 +2,7 @@ import Type from 'typebox'
 import type { Model } from '../registry/index.ts'
 import type { RouteParts } from './app.ts'
 import { role } from './authentication.ts'
+import { principalOf } from './principal.ts'
 import { HumanText, Id, strict } from './shapes.ts'
 
 export const ModelName = Type.String({ pattern: '^[a-z0-9-]{2,40}$', examples: ['front-door-lock'] })
@@ -69,7 +70,10 @@ export function modelRoutes({ app, authenticate, limit, registry }: RouteParts):
       },
       preHandler: [role('engineer')],
     },
-    async ({ body }, reply) => reply.code(201).send(showModel(await registry.addModel(body))),
+    async (request, reply) => {
+      const model = await registry.addModel(request.body, principalOf(request).accountId)
+      return reply.code(201).send(showModel(model))
+    },
   )
 }
 

@@ -102,7 +102,8 @@ export function operatorRoutes({ app, authenticate, limit, identity, clock }: Ro
       preHandler: [role('security'), freshSignIn(clock)],
     },
     async (request, reply) => {
-      await identity.operators.setRoles(asId<AccountId>(request.params.accountId), request.body.roles)
+      const { accountId: by } = principalOf(request)
+      await identity.operators.setRoles(asId<AccountId>(request.params.accountId), request.body.roles, by)
       return reply.code(204).send(null)
     },
   )
@@ -120,7 +121,8 @@ export function operatorRoutes({ app, authenticate, limit, identity, clock }: Ro
       preHandler: [role('security'), freshSignIn(clock)],
     },
     async (request, reply) => {
-      await identity.operators.remove(asId<AccountId>(request.params.accountId))
+      const { accountId: by } = principalOf(request)
+      await identity.operators.remove(asId<AccountId>(request.params.accountId), by)
       return reply.code(204).send(null)
     },
   )

@@ -4,6 +4,7 @@ import type { ProvisionedDevice } from '../registry/index.ts'
 import type { RouteParts } from './app.ts'
 import { role } from './authentication.ts'
 import { ModelName } from './models.ts'
+import { principalOf } from './principal.ts'
 import { Id, strict } from './shapes.ts'
 
 const MAX_DEVICES = 1000
@@ -44,13 +45,14 @@ export function provisioningRoutes({ app, authenticate, limit, limits, registry 
       },
       preHandler: [role('engineer')],
     },
-    async ({ body }, reply) => {
+    async (request, reply) => {
+      const { body } = request
       const { count, requests, withPassword = false } = body
       const model = await registry.modelByName(body.model)
       if (!model) throw new AppError('not_found', { message: 'There is no model of this name.' })
       const devices = await registry.provision(
         { modelId: model.id, ...oneOf(count, requests) },
-        { withPassword },
+        { withPassword, by: principalOf(request).accountId },
       )
       return reply.code(201).send({ devices: devices.map(show) })
     },

@@ -15,3 +15,6 @@ export interface Act {
 
 /** Writes an act into the audit log, in the transaction in which it is done: both are committed, or neither. */
 export type RecordAct = (tx: Tx, act: Act) => Promise<void>
+
+/** For a room that stands alone. */
+export const recordNothing: RecordAct = async () => {}

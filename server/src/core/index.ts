@@ -1,4 +1,4 @@
-export type { Act, RecordAct } from './act.ts'
+export { type Act, type RecordAct, recordNothing } from './act.ts'
 export { type Bus, type BusOptions, createBus, type Hint, type HintListener } from './bus.ts'
 export {
   type Cache,

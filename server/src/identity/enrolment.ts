@@ -1,4 +1,12 @@
-import { type AccountId, AppError, type Database, newId, Personal, type Tx } from '../core/index.ts'
+import {
+  type AccountId,
+  AppError,
+  type Database,
+  newId,
+  Personal,
+  type RecordAct,
+  type Tx,
+} from '../core/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { Accounts } from './accounts.ts'
 import { type Identity, type OperatorRole, operatorRoles } from './face.ts'
@@ -27,6 +35,7 @@ interface EnrolmentOptions {
   /** Apart, for a new code of the console ends the one before, and no invitation. */
   firstCodes: OneUse<Enrolment>
   invitations: OneUse<Enrolment>
+  recordAct: RecordAct
   limits: RateLimits
   registration: () => PasskeyRegistration
 }
@@ -48,11 +57,13 @@ export function createEnrolment(
 
     async inviteOperator({ invitedBy, roles }) {
       const code = newTypedCode(GROUPS)
-      await o.invitations.put(
-        normaliseTypedCode(code),
-        { roles: sorted(roles), invitedBy },
-        INVITATION_SECONDS,
-      )
+      const enrolment = { roles: sorted(roles), invitedBy }
+      await o.database.transaction(async (tx) => {
+        await o.invitations.put(normaliseTypedCode(code), enrolment, INVITATION_SECONDS, tx)
+        const subject = { kind: 'operator', id: 'new' }
+        const details = { roles: enrolment.roles }
+        await o.recordAct(tx, { actor: invitedBy, act: 'operators.invited', subject, details })
+      })
       return code
     },
 
@@ -78,6 +89,15 @@ export function createEnrolment(
 
 /** The second half: uses the code up, in the transaction that keeps the passkey. */
 export function createMakeOperator(o: Omit<EnrolmentOptions, 'registration' | 'limits'>) {
+  async function record(tx: Tx, accountId: AccountId, { roles, invitedBy }: Enrolment): Promise<void> {
+    await o.recordAct(tx, {
+      actor: accountId,
+      act: 'operators.enrolled',
+      subject: { kind: 'operator', id: accountId },
+      details: { roles, invitedBy: invitedBy ?? 'system' },
+    })
+  }
+
   return async (tx: Tx, ticket: Extract<Ticket, { for: 'operator' }>): Promise<'added'> => {
     const { accountId, code } = ticket
     const first = await o.firstCodes.take(code, tx)
@@ -90,11 +110,13 @@ export function createMakeOperator(o: Omit<EnrolmentOptions, 'registration' | 'l
     if (await o.accounts.find(accountId)) {
       if ((await o.passkeys.count(accountId, tx)) > 0) throw taken()
       await o.accounts.setRoles(tx, accountId, roles)
+      await record(tx, accountId, enrolment)
       return 'added'
     }
     const person = { email: new Personal(ticket.email), name: new Personal(ticket.name) }
     if ((await o.vault.add(tx, { accountId, kind: 'operator', ...person })) === 'taken') throw taken()
     await o.accounts.add(tx, { accountId, kind: 'operator', roles, sealedPassword: undefined })
+    await record(tx, accountId, enrolment)
     return 'added'
   }
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AccountId, Bus, Clock, Database, Log, Personal, Secret, Tx } from '../core/index.ts'
+import type { AccountId, Bus, Clock, Database, Log, Personal, RecordAct, Secret, Tx } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { AccountCare, Holds, SendLetter } from './account-face.ts'
@@ -81,9 +81,9 @@ export interface SecondFactorFace {
 export interface OperatorFace {
   list(): Promise<{ accountId: AccountId; email: Personal; name: Personal; roles: OperatorRole[] }[]>
   /** Counts from the operator's next request on. @throws AppError not_found, conflict */
-  setRoles(accountId: AccountId, roles: OperatorRole[]): Promise<void>
+  setRoles(accountId: AccountId, roles: OperatorRole[], by: AccountId): Promise<void>
   /** Ends the account, its passkeys and its sign-ins. @throws AppError not_found, conflict */
-  remove(accountId: AccountId): Promise<void>
+  remove(accountId: AccountId, by: AccountId): Promise<void>
 }
 
 export interface NewPerson {
@@ -164,6 +164,8 @@ export interface IdentityOptions {
   sendLetter: SendLetter
   holds: Holds
   endSupport?: EndSupport | undefined
+  /** Has what operators do written down, in its transaction. */
+  recordAct?: RecordAct | undefined
   /** What other processes that share the database have changed is heard on it. */
   bus?: Pick<Bus, 'subscribe'> | undefined
   /** Only for tests that need many accounts. */

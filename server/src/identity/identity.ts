@@ -1,6 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { JWK } from 'oidc-provider'
-import { AppError } from '../core/index.ts'
+import { AppError, recordNothing } from '../core/index.ts'
 import { createAccountChanges } from './account-changes.ts'
 import { createAccountRemoval } from './account-removal.ts'
 import { createAccounts } from './accounts.ts'
@@ -103,7 +103,8 @@ export function createIdentity(options: IdentityOptions): Identity {
   const firstCodes = createOneUse<Enrolment>({ database, keys, clock, kind: 'first-operator' })
   const invitations = createOneUse<Enrolment>({ database, keys, clock, kind: 'operator' })
   const makeCustomer = createMakeCustomer({ vault, accounts, codes, sendLetter })
-  const enrolmentParts = { database, vault, accounts, passkeys, firstCodes, invitations }
+  const recordAct = options.recordAct ?? recordNothing
+  const enrolmentParts = { database, vault, accounts, passkeys, firstCodes, invitations, recordAct }
   const makeOperator = createMakeOperator(enrolmentParts)
   const makeAccount: MakeAccount = (tx, person) =>
     person.for === 'operator' ? makeOperator(tx, person) : makeCustomer(tx, person)
@@ -150,6 +151,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     accounts,
     removal,
     endSupport: options.endSupport ?? (async () => {}),
+    recordAct,
   })
 
   let signingKey: JWK | undefined

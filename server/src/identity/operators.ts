@@ -1,4 +1,4 @@
-import type { Database } from '../core/index.ts'
+import type { Database, RecordAct } from '../core/index.ts'
 import type { Vault } from '../vault/index.ts'
 import { type AccountRemoval, checkOfficerStays } from './account-removal.ts'
 import type { Accounts } from './accounts.ts'
@@ -12,6 +12,7 @@ export function createOperators(o: {
   accounts: Accounts
   removal: AccountRemoval
   endSupport: EndSupport
+  recordAct: RecordAct
 }): Identity['operators'] {
   return {
     async list() {
@@ -20,19 +21,24 @@ export function createOperators(o: {
         found.map(async ({ accountId, roles }) => ({ accountId, roles, ...(await o.vault.read(accountId)) })),
       )
     },
-    setRoles: (accountId, roles) =>
+    setRoles: (accountId, roles, by) =>
       o.database.transaction(async (tx) => {
         await checkOfficerStays(tx, o.accounts, accountId, roles)
         await o.accounts.setRoles(tx, accountId, sorted(roles))
         if (!roles.includes('support')) await o.endSupport(tx, accountId)
+        const subject = { kind: 'operator', id: accountId }
+        const details = { roles: sorted(roles) }
+        await o.recordAct(tx, { actor: by, act: 'operators.roles_changed', subject, details })
       }),
-    async remove(accountId) {
+    async remove(accountId, by) {
       const announce = await o.database.transaction(async (tx) => {
         // Of operators only: a customer goes by their own decision.
         await checkOfficerStays(tx, o.accounts, accountId, [])
         const removed = await o.removal.remove(tx, accountId)
         await o.endSupport(tx, accountId)
         await o.vault.erase(tx, accountId)
+        const subject = { kind: 'operator', id: accountId }
+        await o.recordAct(tx, { actor: by, act: 'operators.removed', subject })
         return removed
       })
       announce()

@@ -1,4 +1,4 @@
-import type { AccountId, Clock, Database, Log, Personal, Secret, Tx } from '../core/index.ts'
+import type { AccountId, Clock, Database, Log, Personal, RecordAct, Secret, Tx } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { Letter, LetterKind } from './letters.ts'
@@ -61,6 +61,8 @@ export interface MailOptions {
   clock: Clock
   log: Log
   smtp?: SmtpOptions | undefined
+  /** Has what operators do written down. */
+  recordAct?: RecordAct | undefined
   /** How often the outbox is looked at. */
   pollMs?: number | undefined
 }

@@ -1,4 +1,4 @@
-import { AppError, isId, type LetterId, Personal, Secret } from '../core/index.ts'
+import { AppError, isId, type LetterId, Personal, recordNothing, Secret } from '../core/index.ts'
 import type { Mail, MailOptions, WaitingLetter } from './face.ts'
 import { compose } from './letters.ts'
 import { createOutbox, type OutboxLetter } from './outbox.ts'
@@ -13,6 +13,7 @@ const KEPT_MS = 7 * 24 * HOUR_MS
 
 export function createMail(options: MailOptions): Mail {
   const { database, keys, vault, clock, log, smtp, pollMs = POLL_MS } = options
+  const { recordAct = recordNothing } = options
   const outbox = createOutbox({ database, keys, clock })
   const sender = smtp && createSender({ database, outbox, vault, smtp: createSmtp(smtp), clock, log, pollMs })
   let enqueued = 0
@@ -62,6 +63,14 @@ export function createMail(options: MailOptions): Mail {
       if (!found) throw new AppError('not_found')
       const { subject, text } = compose(found.letter)
       const to = found.to instanceof Personal ? found.to : (await vault.read(found.to)).email
+      await database.transaction((tx) =>
+        recordAct(tx, {
+          actor: operator,
+          act: 'letters.read',
+          subject: { kind: 'letter', id: letterId },
+          details: { kind: found.letter.kind },
+        }),
+      )
       shown++
       // Whoever reads a code can use it: this line is how it comes to light.
       log.warn('an operator read a letter of the outbox', { operator, letterId, kind: found.letter.kind })

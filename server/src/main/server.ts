@@ -109,8 +109,9 @@ async function startRooms(
   const anchor = anchorFile(join(config.dataDir, 'audit.anchor'))
   const guard = createGuard({ database, keys, clock, log, anchor })
   closers.push(() => guard.close())
+  const recordAct = guard.audit.record
   const vault = createVault({ database, keys, clock, log })
-  const mail = createMail({ database, keys, vault, clock, log, smtp: config.smtp })
+  const mail = createMail({ database, keys, vault, clock, log, smtp: config.smtp, recordAct })
   await mail.start()
   closers.push(() => mail.close())
   let url = config.http.publicUrl ?? ''
@@ -126,6 +127,7 @@ async function startRooms(
     log,
     bus,
     notify: householdLetters(mail),
+    recordAct,
     caches,
     disputeWaitDays: config.disputeWaitDays,
     isOnline: reach.isOnline,
@@ -141,6 +143,7 @@ async function startRooms(
     sendLetter: mail.enqueue,
     holds: { begin: registry.holdBack, end: registry.endHold },
     endSupport: registry.endOperator,
+    recordAct,
   })
   // A reader that is behind takes larger steps: live state then costs less a record.
   const stream = createStream({ database, keys, clock, log, limits: { readRecords: 10_000 } })

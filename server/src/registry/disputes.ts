@@ -8,6 +8,7 @@ import {
   isAppError,
   newId,
   Personal,
+  type RecordAct,
   type Tx,
 } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
@@ -53,6 +54,7 @@ export function createDisputes(d: {
   householdLog: HouseholdLog
   changes: Changes
   waitDays: number
+  recordAct: RecordAct
 }): DisputeProcess {
   const { database, keys, clock, access, endings, householdLog, changes } = d
 
@@ -117,7 +119,7 @@ export function createDisputes(d: {
    * it, and what the household's log says of it; it throws where the step is not due.
    */
   async function step<T>(
-    disputeId: DisputeId,
+    { disputeId, operator }: { disputeId: DisputeId; operator?: AccountId },
     work: (
       tx: Tx,
       tenure: Tenure,
@@ -143,13 +145,23 @@ export function createDisputes(d: {
         .where('dispute_id', '=', disputeId)
         .execute()
       if (event) await householdLog.append(tx, tenure.householdId, event)
+      if (operator) await record(tx, { operator, disputeId }, after.state)
       return answer
     })
   }
 
+  async function record(
+    tx: Tx,
+    { operator, disputeId }: { operator: AccountId; disputeId: DisputeId },
+    how: string,
+  ): Promise<void> {
+    const subject = { kind: 'dispute', id: disputeId }
+    await d.recordAct(tx, { actor: operator, act: `disputes.${how}`, subject })
+  }
+
   const decide =
     (kind: 'withdrawn' | 'rejected') => (request: { operator: AccountId; disputeId: DisputeId }) =>
-      step(request.disputeId, async (_tx, { deviceId }, content) => ({
+      step(request, async (_tx, { deviceId }, content) => ({
         after: { ...content, state: kind, decidedBy: request.operator },
         event: { kind: `dispute_${kind}` as const, deviceId },
         answer: undefined,
@@ -189,6 +201,7 @@ export function createDisputes(d: {
             .execute()
           const { dueAtMs } = content
           await householdLog.append(tx, row.household_id, { kind: 'dispute_opened', deviceId, dueAtMs })
+          await record(tx, { operator, disputeId }, 'opened')
         })
         .catch((error: unknown) => {
           throw isViolation(error, 'unique')
@@ -220,7 +233,7 @@ export function createDisputes(d: {
     async objectToDispute({ accountId, householdId, disputeId, objection }) {
       const text = checkText('The objection', objection)
       await access.inHousehold({ accountId, householdId }, 'manage')
-      await step(disputeId, async (tx, tenure, content) => {
+      await step({ disputeId }, async (tx, tenure, content) => {
         // Of another household, it is not there.
         if (tenure.householdId !== householdId) throw access.denied()
         await access.inHousehold({ accountId, householdId }, 'manage', tx)
@@ -238,7 +251,7 @@ export function createDisputes(d: {
     rejectDispute: decide('rejected'),
 
     async completeDispute({ operator, securityOfficer, disputeId }) {
-      const change = await step(disputeId, async (tx, tenure, content) => {
+      const change = await step({ disputeId, operator }, async (tx, tenure, content) => {
         if (content.openedBy === operator)
           throw conflict('Another operator must complete it: four eyes see more.')
         if (clock.nowMs() < content.dueAtMs) throw conflict('The household may object until the time is up.')

@@ -216,7 +216,7 @@ export interface Registry extends People, DisputeProcess {
   close(): Promise<void>
 
   /** @throws AppError model_invalid with what to change; conflict when the name is taken by another definition */
-  addModel(definition: ModelDefinition): Promise<Model>
+  addModel(definition: ModelDefinition, by?: AccountId): Promise<Model>
   /** @throws AppError not_found */
   model(id: ModelId): Promise<Model>
   modelByName(name: string): Promise<Model | undefined>
@@ -229,7 +229,7 @@ export interface Registry extends People, DisputeProcess {
   /** 1..1000 devices in one transaction. @throws AppError invalid_request naming the request that does not hold */
   provision(
     request: ProvisionRequest,
-    options?: { withPassword?: boolean | undefined },
+    options?: { withPassword?: boolean | undefined; by?: AccountId | undefined },
   ): Promise<ProvisionedDevice[]>
 
   /** Of a client certificate whose private key TLS has proved. All three throw AppError unauthenticated alike. */

@@ -1,5 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
-import { AppError, type Caches, type Database, type ModelId, newId } from '../core/index.ts'
+import {
+  type AccountId,
+  AppError,
+  type Caches,
+  type Database,
+  type ModelId,
+  newId,
+  type RecordAct,
+} from '../core/index.ts'
 import { isViolation } from './database-error.ts'
 import type { Model, ModelDefinition } from './face.ts'
 import type { MatterLibrary } from './matter-library.ts'
@@ -8,7 +16,7 @@ import { parseModelDefinition } from './model-definition.ts'
 import type { RegistryTables } from './tables.ts'
 
 export interface Models {
-  add(definition: ModelDefinition): Promise<Model>
+  add(definition: ModelDefinition, by?: AccountId): Promise<Model>
   get(id: ModelId): Promise<Model>
   byName(name: string): Promise<Model | undefined>
   all(): Promise<Model[]>
@@ -19,6 +27,7 @@ export function createModels(deps: {
   database: Database
   library: () => Promise<MatterLibrary>
   caches: Caches
+  recordAct: RecordAct
 }): Models {
   const { database, library } = deps
   const cache = deps.caches.create<ModelId, { id: ModelId; model: Promise<Model> }>({
@@ -50,7 +59,7 @@ export function createModels(deps: {
   }
 
   /** The id under which this very definition is stored from now on. */
-  async function store(definition: ModelDefinition): Promise<ModelId> {
+  async function store(definition: ModelDefinition, by: AccountId | undefined): Promise<ModelId> {
     return database.transaction(async (transaction) => {
       const tx = transaction.withTables<RegistryTables>()
       const old = await tx
@@ -69,18 +78,24 @@ export function createModels(deps: {
         .insertInto('registry.model')
         .values({ model_id: id, name: definition.name, definition: JSON.stringify(definition) })
         .execute()
+      await deps.recordAct(transaction, {
+        actor: by ?? 'system',
+        act: 'models.added',
+        subject: { kind: 'model', id },
+        details: { name: definition.name, replaced: old !== undefined },
+      })
       return id
     })
   }
 
   return {
-    async add(input) {
+    async add(input, by) {
       const parsed = parseModelDefinition(await library(), input)
       // As JSON keeps it, so that the same definition compares equal later.
       const definition = JSON.parse(JSON.stringify(parsed)) as ModelDefinition
       // Somebody else may add the same name at the same moment: then theirs is there at the second look.
-      const id = await store(definition)
-        .catch((error) => (isViolation(error, 'unique') ? store(definition) : Promise.reject(error)))
+      const id = await store(definition, by)
+        .catch((error) => (isViolation(error, 'unique') ? store(definition, by) : Promise.reject(error)))
         .catch((error) => {
           if (!isViolation(error, 'foreign_key')) throw error
           throw new AppError('conflict', {

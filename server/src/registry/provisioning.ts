@@ -1,5 +1,14 @@
 import { type KeyObject, randomBytes } from 'node:crypto'
-import { AppError, type Clock, type Database, type DeviceId, newId, Secret } from '../core/index.ts'
+import {
+  type AccountId,
+  AppError,
+  type Clock,
+  type Database,
+  type DeviceId,
+  newId,
+  type RecordAct,
+  Secret,
+} from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Authority } from './authority.ts'
 import { canonicalClaimCode, newClaimCode } from './claim-code.ts'
@@ -21,10 +30,18 @@ export interface ProvisioningOptions {
   clock: Clock
   models: Models
   authority: Authority
+  recordAct: RecordAct
 }
 
 /** Makes devices: certificate, claim code, perhaps a password. Keeps the public key and keyed digests. */
-export function createProvisioning({ database, keys, clock, models, authority }: ProvisioningOptions) {
+export function createProvisioning({
+  database,
+  keys,
+  clock,
+  models,
+  authority,
+  recordAct,
+}: ProvisioningOptions) {
   const claimDigests = keys.purpose('registry.claim-code')
   const passwordDigests = keys.purpose('registry.device-password')
 
@@ -43,7 +60,7 @@ export function createProvisioning({ database, keys, clock, models, authority }:
 
   return async function provision(
     request: ProvisionRequest,
-    options: { withPassword?: boolean | undefined } = {},
+    options: { withPassword?: boolean | undefined; by?: AccountId | undefined } = {},
   ): Promise<ProvisionedDevice[]> {
     const model = await models.get(request.modelId)
     const withPassword = options.withPassword === true
@@ -66,7 +83,15 @@ export function createProvisioning({ database, keys, clock, models, authority }:
       disabled: false,
     }))
     try {
-      await database.queries.withTables<RegistryTables>().insertInto('registry.device').values(rows).execute()
+      await database.transaction(async (tx) => {
+        await tx.withTables<RegistryTables>().insertInto('registry.device').values(rows).execute()
+        await recordAct(tx, {
+          actor: options.by ?? 'system',
+          act: 'devices.provisioned',
+          subject: { kind: 'model', id: model.id },
+          details: { count: rows.length, withPassword },
+        })
+      })
     } catch (error) {
       if (!isViolation(error, 'unique')) throw error
       // One key, two devices: then neither could be told from the other.

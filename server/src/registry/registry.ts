@@ -6,6 +6,8 @@ import {
   type Database,
   type DeviceId,
   type Log,
+  type RecordAct,
+  recordNothing,
 } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import { createAccess } from './access.ts'
@@ -52,6 +54,8 @@ export interface RegistryOptions {
   caches?: Caches | undefined
   /** Has people told what happened in their households; nobody is told without it. */
   notify?: Notify | undefined
+  /** Has what operators do written down, in its transaction. */
+  recordAct?: RecordAct | undefined
   /** How long a household may object before a dispute ends its tenure; 14 unless said. */
   disputeWaitDays?: number | undefined
 }
@@ -59,9 +63,10 @@ export interface RegistryOptions {
 export function createRegistry(options: RegistryOptions): Registry {
   const { database, keys, clock, log, isOnline } = options
   const caches = options.caches ?? createCaches({ log })
-  const models = createModels({ database, library: createMatterLibrary(), caches })
+  const recordAct = options.recordAct ?? recordNothing
+  const models = createModels({ recordAct, database, library: createMatterLibrary(), caches })
   const authority = createAuthority({ database, keys, clock, log })
-  const provision = createProvisioning({ database, keys, clock, models, authority })
+  const provision = createProvisioning({ recordAct, database, keys, clock, models, authority })
   const authentication = createDeviceAuthentication({ database, keys, clock, models })
   const notify = options.notify ?? (async () => {})
   const rotation = createCredentialRotation({ database, clock, authority })
@@ -80,7 +85,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   const people = { database, keys, clock, memberships, grants, householdLog, changes }
   const members = createMembers(people)
   const invitations = createInvitations({ ...people, notify })
-  const support = createSupport(people)
+  const support = createSupport({ ...people, recordAct })
   const standings = createStandings({ database, keys, clock })
   const supportUsed = createSupportUses({ database, clock, householdLog })
   const access = createAccess({ clock, memberships, standings, supportUsed })
@@ -97,7 +102,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   const releases = createReleases({ database, access, ...ending })
   const transfers = createTransfers({ database, keys, clock, ...starting, ...ending })
   const waitDays = options.disputeWaitDays ?? 14
-  const disputes = createDisputes({ database, keys, clock, access, waitDays, ...ending })
+  const disputes = createDisputes({ recordAct, database, keys, clock, access, waitDays, ...ending })
   const past = createPastTenures({
     database,
     clock,

@@ -5,6 +5,7 @@ import {
   type Clock,
   type Database,
   newId,
+  type RecordAct,
   type Secret,
   type SupportRequestId,
   type Tx,
@@ -52,7 +53,7 @@ export interface SupportOptions {
 
 const requestPlace = (id: SupportRequestId) => place('registry.support_request.terms', id)
 
-export function createSupport(d: SupportOptions): Support {
+export function createSupport(d: SupportOptions & { recordAct: RecordAct }): Support {
   const digests = d.keys.purpose('registry.support-code')
   const sealing = d.keys.purpose('registry.support-request')
   const now = () => d.clock.nowMs()
@@ -108,6 +109,8 @@ export function createSupport(d: SupportOptions): Support {
             expires_hour: new Date(Math.ceil(expiresAtMs / HOUR_MS) * HOUR_MS),
           })
           .execute()
+        const subject = { kind: 'support_request', id: requestId }
+        await d.recordAct(tx, { actor: operator, act: 'support.requested', subject })
       })
       return { code, expiresAtMs }
     },

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SoftwarePasskey } from '../../src/client/software-passkey.ts'
-import { type AccountId, Personal, Secret } from '../../src/core/index.ts'
+import { type AccountId, newId, Personal, Secret } from '../../src/core/index.ts'
 import type { Enrolment } from '../../src/identity/enrolment.ts'
 import type { OperatorRole } from '../../src/identity/index.ts'
 import { createOneUse } from '../../src/identity/one-use.ts'
@@ -16,6 +16,8 @@ afterEach(() => s.close())
 
 const grace = { email: new Personal('grace@example.org'), name: new Personal('Grace') }
 const joan = { email: new Personal('joan@example.org'), name: new Personal('Joan') }
+/** Whoever does it: the room asks nobody. */
+const BY = newId<AccountId>()
 
 async function enrol(code: Secret, who: typeof grace): Promise<{ status: number; passkey: SoftwarePasskey }> {
   const { url } = await s.identity.enrolOperator({ ...who, code })
@@ -157,9 +159,9 @@ describe('further operators', () => {
     const former = await invited(officer.accountId, joan, ['security'])
     const code = await s.identity.inviteOperator({ invitedBy: former.accountId, roles: ['security'] })
     const { url } = await s.identity.enrolOperator({ ...ada, code })
-    await s.identity.operators.setRoles(former.accountId, ['analyst'])
+    await s.identity.operators.setRoles(former.accountId, ['analyst'], BY)
     expect((await makePasskey(new UserAgent(s.url), url.reveal())).answer.status).toBe(401)
-    await s.identity.operators.remove(former.accountId)
+    await s.identity.operators.remove(former.accountId, BY)
     const again = await makePasskey(new UserAgent(s.url), url.reveal())
     expect(again.answer.status).toBe(401)
   })
@@ -176,7 +178,7 @@ describe('an operator', () => {
     const officer = await first()
     const other = await invited(officer.accountId, joan, ['support'])
     const request = await signedIn(other.passkey)
-    await s.identity.operators.setRoles(other.accountId, ['analyst'])
+    await s.identity.operators.setRoles(other.accountId, ['analyst'], BY)
     expect((await request()).roles).toEqual(['analyst'])
   })
 
@@ -184,7 +186,7 @@ describe('an operator', () => {
     const officer = await first()
     const other = await invited(officer.accountId, joan, ['support'])
     const request = await signedIn(other.passkey)
-    await s.identity.operators.remove(other.accountId)
+    await s.identity.operators.remove(other.accountId, BY)
     await expect(request()).rejects.toThrow('Sign in')
     const agent = new UserAgent(s.url, 'hearthlock-operator-cli')
     expect((await answerWithPasskey(agent, other.passkey)).status).toBe(401)
@@ -194,14 +196,14 @@ describe('an operator', () => {
   it('who is the last security officer stays one, also when two go at once', async () => {
     const officer = await first()
     const { operators } = s.identity
-    await expect(operators.remove(officer.accountId)).rejects.toMatchObject({ code: 'conflict' })
-    await expect(operators.setRoles(officer.accountId, ['engineer'])).rejects.toMatchObject({
+    await expect(operators.remove(officer.accountId, BY)).rejects.toMatchObject({ code: 'conflict' })
+    await expect(operators.setRoles(officer.accountId, ['engineer'], BY)).rejects.toMatchObject({
       code: 'conflict',
     })
     const second = await invited(officer.accountId, joan, ['security'])
     const outcomes = await Promise.allSettled([
-      operators.remove(officer.accountId),
-      operators.setRoles(second.accountId, ['analyst']),
+      operators.remove(officer.accountId, BY),
+      operators.setRoles(second.accountId, ['analyst'], BY),
     ])
     expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
   })
@@ -211,7 +213,7 @@ describe('an operator', () => {
     await s.identity.signUp(ada)
     const accountId = (await s.vault.findByEmail('customer', ada.email)) as AccountId
     const { operators } = s.identity
-    await expect(operators.setRoles(accountId, ['security'])).rejects.toMatchObject({ code: 'not_found' })
-    await expect(operators.remove(accountId)).rejects.toMatchObject({ code: 'not_found' })
+    await expect(operators.setRoles(accountId, ['security'], BY)).rejects.toMatchObject({ code: 'not_found' })
+    await expect(operators.remove(accountId, BY)).rejects.toMatchObject({ code: 'not_found' })
   })
 })

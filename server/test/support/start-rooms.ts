@@ -134,8 +134,9 @@ export async function startRooms({
   const keys = createKeys({ ...common, provider, bus, caches })
   await keys.start()
   const guard = createGuard({ ...common, keys })
+  const recordAct = guard.audit.record
   const vault = createVault({ ...common, keys })
-  const mail = createMail({ ...common, keys, vault, smtp })
+  const mail = createMail({ ...common, keys, vault, smtp, recordAct })
   await mail.start()
   let url = ''
   let gateway: Gateway | undefined
@@ -146,6 +147,7 @@ export async function startRooms({
     keys,
     bus,
     notify: householdLetters(mail),
+    recordAct,
     caches,
     isOnline: reach.isOnline,
   })
@@ -157,6 +159,7 @@ export async function startRooms({
     sendLetter: mail.enqueue,
     holds: { begin: registry.holdBack, end: registry.endHold },
     endSupport: registry.endOperator,
+    recordAct,
     bus,
     limits: {
       signInPerAddress: roomy,
