@@ -118,9 +118,11 @@ export function createCommands(d: CommandsDependencies): Commands {
   async function command(...[accountId, commandId]: Parameters<Home['command']>): Promise<CommandView> {
     const row = await d.store.find(commandId)
     if (!row) throw new AppError('not_found')
-    await d.registry.authorize({ accountId, tenureId: row.tenure_id, act: 'view' })
+    const { seesFromMs } = await d.registry.authorize({ accountId, tenureId: row.tenure_id, act: 'view' })
     const whole = await view(await fresh(row))
-    if (row.account_id === accountId || whole.response === undefined) return whole
+    if (row.account_id === accountId) return whole
+    if (whole.requestedAtMs < seesFromMs) throw new AppError('not_found')
+    if (whole.response === undefined) return whole
     const { model } = await d.registry.device(accountId, row.device_id)
     return redactedAnswer(model, whole.command, whole)
   }

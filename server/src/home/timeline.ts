@@ -71,11 +71,11 @@ export async function readPlaces(
     .execute()
 }
 
-/** One page of a tenure's timeline, newest first. */
+/** One page of a tenure's timeline, newest first, as far back as who asks may see. */
 export async function readTimeline(
   database: Database,
   key: SealingKey,
-  device: Pick<HeldDevice, 'tenureId' | 'deviceId' | 'model'>,
+  device: Pick<HeldDevice, 'tenureId' | 'deviceId' | 'model' | 'seesFromMs'>,
   { before, limit }: { before?: number | undefined; limit: number },
 ): Promise<TimelinePage> {
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
@@ -94,8 +94,11 @@ export async function readTimeline(
   if (before !== undefined) query = query.where('seq', '<', before)
   const rows = await query.execute()
   const opened = rows.slice(0, limit).map((row) => openEntry(key, device, row))
-  const entries = await withAnswers(database, key, device, opened)
-  return rows.length > limit ? { entries, next: entries.at(-1)?.seq } : { entries }
+  const seen = opened.filter((entry) => entry.atMs >= device.seesFromMs)
+  const entries = await withAnswers(database, key, device, seen)
+  // What is older than the oldest that was left out is left out as well.
+  const last = opened.at(-1)
+  return rows.length > limit && last && seen.includes(last) ? { entries, next: last.seq } : { entries }
 }
 
 /**

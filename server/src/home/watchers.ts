@@ -63,6 +63,11 @@ export interface Watchers {
 /** After so many intervals without a successful check, knowledge of a right has expired. */
 const LEASE_INTERVALS = 3
 
+function happenedAtMs(update: LiveUpdate): number {
+  if (update.kind === 'command') return update.command.requestedAtMs
+  return 'atMs' in update ? update.atMs : Number.POSITIVE_INFINITY
+}
+
 export function createWatchers({
   registry,
   clock,
@@ -128,8 +133,10 @@ export function createWatchers({
     while (!watcher.ended && !watcher.suspended) {
       const next = watcher.queue.shift()
       if (!next) return
-      if (next.tenureId !== undefined && !watcher.tenures.get(next.tenureId)?.visibleAt(clock.nowMs()))
-        continue
+      if (next.tenureId !== undefined) {
+        const device = watcher.tenures.get(next.tenureId)
+        if (!device?.visibleAt(clock.nowMs()) || happenedAtMs(next.update) < device.seesFromMs) continue
+      }
       if (!lease.holds()) {
         end(watcher, 'interrupted')
         return

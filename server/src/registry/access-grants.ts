@@ -1,6 +1,7 @@
 import {
   type AccountId,
   AppError,
+  type Clock,
   type Database,
   type GrantId,
   type HouseholdId,
@@ -25,7 +26,8 @@ export interface StandingGrant extends DeviceGrant {
 /** Grants on the devices that a household holds now. All writing goes under the lock of the household's row. */
 export interface AccessGrants {
   /**
-   * Takes the place of all that the account was granted in the household.
+   * Takes the place of all that the account was granted in the household, and begins now: what happened on the devices
+   * before is not seen by it.
    * @throws AppError not_found when the household does not hold one of the devices
    */
   give(
@@ -49,7 +51,15 @@ export interface AccessGrants {
 
 const TERMS_BYTES = 128
 
-export function createAccessGrants({ database, keys }: { database: Database; keys: Keys }): AccessGrants {
+export function createAccessGrants({
+  database,
+  keys,
+  clock,
+}: {
+  database: Database
+  keys: Keys
+  clock: Clock
+}): AccessGrants {
   async function end(tx: Tx, householdId: HouseholdId, accountId: AccountId): Promise<number> {
     const tables = tx.withTables<RegistryTables>()
     const { numDeletedRows } = await tables
@@ -104,7 +114,8 @@ export function createAccessGrants({ database, keys }: { database: Database; key
         if (!tenure) throw new AppError('not_found')
         const grantId = newId<GrantId>()
         const key = await keys.open(tenure.key_id, tx)
-        const terms = paddedJson({ acts, ...(untilMs !== undefined && { untilMs }) }, TERMS_BYTES)
+        const sinceMs = clock.nowMs()
+        const terms = paddedJson({ acts, sinceMs, ...(untilMs !== undefined && { untilMs }) }, TERMS_BYTES)
         await tables
           .insertInto('registry.access_grant')
           .values({

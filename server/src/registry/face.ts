@@ -180,6 +180,14 @@ export interface HeldDevice {
    * operator's grant end by time alone. It knows nothing of changes since.
    */
   visibleAt(atMs: number): boolean
+  /** The account sees nothing of what happened before: 0 for members, else when its grant began. State is of now. */
+  seesFromMs: number
+}
+
+/** A tenure on which the account may do what was asked. */
+export interface AuthorizedTenure extends Tenure {
+  /** As in `HeldDevice`. */
+  seesFromMs: number
 }
 
 /** A device that a household held once, and whose history it kept. */
@@ -342,7 +350,7 @@ export interface Registry extends People, DisputeProcess {
    * May this account do this, on this tenure, now? Denies by default; each path asks at the moment of acting.
    * @throws AppError not_found: absent and forbidden look alike
    */
-  authorize(request: { accountId: AccountId; tenureId: TenureId; act: Act }): Promise<Tenure>
+  authorize(request: { accountId: AccountId; tenureId: TenureId; act: Act }): Promise<AuthorizedTenure>
   /**
    * Locks and cameras do not obey this account until then (rounded up to the hour), and it lets nobody into its
    * households. A later end stands.

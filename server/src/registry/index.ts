@@ -5,6 +5,7 @@ export type { Dispute, DisputeFile } from './dispute-face.ts'
 export type {
   AccessChange,
   Act,
+  AuthorizedTenure,
   BeforeTenureEnds,
   Checked,
   CheckedCommand,

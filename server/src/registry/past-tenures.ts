@@ -3,7 +3,7 @@ import type { Access, StandingRecord } from './access.ts'
 import type { PastDevice, Registry } from './face.ts'
 import type { HouseholdLog } from './household-log.ts'
 import type { Models } from './models.ts'
-import { mayActInHousehold } from './standing.ts'
+import { mayActInHousehold, seesFromMs } from './standing.ts'
 import type { Standings } from './standings.ts'
 import type { RegistryTables } from './tables.ts'
 import type { TenureEndings } from './tenure-endings.ts'
@@ -26,7 +26,8 @@ export function createPastTenures(d: {
   const ended = (accountId: AccountId) => standings.of(accountId).where('tenure.ended_hour', 'is not', null)
 
   async function open(row: StandingRecord): Promise<PastDevice | undefined> {
-    if (!(await access.allowed(row, 'history'))) return undefined
+    const standing = await access.allowed(row, 'history')
+    if (!standing) return undefined
     const ending = row.ending ? await endings.endingOf(toTenure(row), row.ending) : undefined
     return {
       ...toTenure(row),
@@ -34,6 +35,7 @@ export function createPastTenures(d: {
       nickname: row.nickname ? await nicknames.open(toTenure(row), row.nickname) : undefined,
       endedAtMs: ending?.atMs ?? (row.ended_hour as Date).getTime(),
       how: ending?.how,
+      seesFromMs: seesFromMs(standing),
     }
   }
 

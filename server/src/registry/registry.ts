@@ -81,7 +81,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     notify,
   })
   const households = createHouseholds({ database, keys, clock, memberships, householdLog })
-  const grants = createAccessGrants({ database, keys })
+  const grants = createAccessGrants({ database, keys, clock })
   const people = { database, keys, clock, memberships, grants, householdLog, changes }
   const members = createMembers(people)
   const invitations = createInvitations({ ...people, notify })

@@ -18,6 +18,8 @@ export interface Standing {
 export interface AccessGrant {
   grantee: 'guest' | 'operator'
   acts: readonly Act[]
+  /** When it was given. */
+  sinceMs?: number | undefined
   /** Operators' grants end; a guest's end is in the schedule. */
   untilMs?: number | undefined
 }
@@ -40,6 +42,15 @@ export function mayAct(standing: Standing, act: Act, atMs: number): boolean {
   if (standing.tenure === 'destroyed') return false
   if (standing.tenure === 'kept') return act === 'history' && byRole(standing.role, act)
   return byRole(standing.role, act) || byGrant(standing, act, atMs)
+}
+
+/**
+ * From when on it may see what happened on the device: members the whole tenure, whoever has a grant only what came after
+ * that was given, and nothing where that is not known.
+ */
+export function seesFromMs({ role, grant }: Standing): number {
+  if (byRole(role, 'view')) return 0
+  return grant?.sinceMs ?? Number.POSITIVE_INFINITY
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Database } from '../core/index.ts'
 import type { Access, StandingRecord } from './access.ts'
 import type { HeldDevice, Registry } from './face.ts'
 import type { Models } from './models.ts'
-import { mayAct, type Standing } from './standing.ts'
+import { mayAct, type Standing, seesFromMs } from './standing.ts'
 import type { Standings } from './standings.ts'
 import type { RegistryTables } from './tables.ts'
 import { TENURE_COLUMNS, toTenure } from './tenure-row.ts'
@@ -42,6 +42,7 @@ export function createTenures(d: {
       model: await models.get(row.model_id),
       nickname: row.nickname ? await nicknames.open(tenure, row.nickname) : undefined,
       visibleAt: (atMs) => mayAct(standing, 'view', atMs),
+      seesFromMs: seesFromMs(standing),
     }
   }
 
@@ -116,8 +117,9 @@ export function createTenures(d: {
 
     async authorize({ accountId, tenureId, act }) {
       const row = await standings.of(accountId).where('tenure.tenure_id', '=', tenureId).executeTakeFirst()
-      if (!row || !(await access.allowed(row, act))) throw access.denied()
-      return toTenure(row)
+      const standing = row && (await access.allowed(row, act))
+      if (!standing) throw access.denied()
+      return { ...toTenure(row), seesFromMs: seesFromMs(standing) }
     },
 
     async holdBack(tx, accountId, untilMs) {

@@ -44,6 +44,59 @@ async function handedOver(heard: LiveUpdate[], count: number) {
   await vi.waitFor(() => expect(heard).toHaveLength(count))
 }
 
+describe('what happened before a guest came', () => {
+  it('is on no page of the guest’s timeline, and on all of the household’s', async () => {
+    for (let n = 1; n <= 5; n++) await world.append(lock, 'attributes', { 'DoorLock.AutoRelockTime': n })
+    await world.applied()
+    await world.lock(ada, lock)
+    world.clock.ms += MINUTE_MS
+    const cleo = await guest(10)
+    const read = (person: Person, page: { limit: number; before?: number }) =>
+      world.home.timeline(person.accountId, lock.deviceId, page)
+    expect(await read(cleo, { limit: 3 })).toEqual({ entries: [] })
+    for (let n = 6; n <= 9; n++) await world.append(lock, 'attributes', { 'DoorLock.AutoRelockTime': n })
+    await world.applied()
+    const whole = await read(ada, { limit: 50 })
+    expect(whole.entries).toHaveLength(10)
+    const after = whole.entries.slice(0, 4)
+    expect(await read(cleo, { limit: 50 })).toEqual({ entries: after })
+    expect(await read(cleo, { limit: 6 })).toEqual({ entries: after })
+    const first = await read(cleo, { limit: 3 })
+    expect(first).toEqual({ entries: after.slice(0, 3), next: after[2]?.seq })
+    expect(await read(cleo, { limit: 3, before: after[2]?.seq ?? 0 })).toEqual({ entries: after.slice(3) })
+    expect(await read(cleo, { limit: 3, before: after[3]?.seq ?? 0 })).toEqual({ entries: [] })
+  })
+
+  it('is no command that the guest can ask for by its id', async () => {
+    const { commandId } = await world.lock(ada, lock)
+    world.clock.ms += MINUTE_MS
+    const cleo = await guest(10)
+    await expect(world.home.command(cleo.accountId, commandId)).rejects.toMatchObject({ code: 'not_found' })
+    const { commandId: later } = await world.lock(ada, lock)
+    expect(await world.home.command(cleo.accountId, later)).toMatchObject({ commandId: later })
+  })
+
+  it('is not told live when it comes late', async () => {
+    world.connect(lock)
+    const { commandId } = await world.lock(ada, lock)
+    world.clock.ms += MINUTE_MS
+    const cleo = await guest(10)
+    const adas: LiveUpdate[] = []
+    const stops = [await watch(ada, adas), await watch(cleo)]
+    await world.append(lock, 'results', { id: commandId, status: 'SUCCESS' })
+    await handedOver(adas, 1)
+    world.clock.ms -= MINUTE_MS
+    await world.append(lock, 'attributes', locked)
+    await handedOver(adas, 2)
+    world.clock.ms += MINUTE_MS
+    await world.append(lock, 'attributes', locked)
+    await handedOver(adas, 3)
+    await handedOver(seen, 1)
+    expect(seen).toEqual(adas.slice(2))
+    for (const stop of stops) stop()
+  })
+})
+
 describe('a guest who watches', () => {
   it('is given nothing from the moment on at which the time is over, and is told soon after', async () => {
     const cleo = await guest(1)

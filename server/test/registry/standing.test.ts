@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checkGuestSchedule, type GuestSchedule, isWithin } from '../../src/registry/guest-schedule.ts'
 import type { Act } from '../../src/registry/index.ts'
-import { mayAct, mayActInHousehold, type Standing } from '../../src/registry/standing.ts'
+import { mayAct, mayActInHousehold, type Standing, seesFromMs } from '../../src/registry/standing.ts'
 
 const acts: Act[] = ['view', 'control', 'configure', 'manage', 'history']
 const MONDAY_NOON_BERLIN = Date.parse('2026-03-02T11:00:00Z')
@@ -49,6 +49,21 @@ describe('who may act', () => {
         expect(['owner', 'adult']).toContain(standing.role)
       }),
     )
+  })
+
+  test('sees the whole of a tenure as a member, and by a grant what came after it', () => {
+    const grant = { grantee: 'guest', acts: ['view'], sinceMs: 1_000 } as const
+    for (const role of ['owner', 'adult'] as const) {
+      expect(seesFromMs({ ...nobody, role })).toBe(0)
+      expect(seesFromMs({ ...nobody, role, grant })).toBe(0)
+    }
+    expect(seesFromMs({ ...nobody, role: 'guest', grant })).toBe(1_000)
+    expect(seesFromMs({ ...nobody, grant: { ...grant, grantee: 'operator' } })).toBe(1_000)
+    // Of a grant that does not say when it was given, and without any.
+    expect(seesFromMs({ ...nobody, role: 'guest', grant: { ...grant, sinceMs: undefined } })).toBe(
+      Number.POSITIVE_INFINITY,
+    )
+    expect(seesFromMs({ ...nobody, role: 'guest' })).toBe(Number.POSITIVE_INFINITY)
   })
 
   test('an account that is held back reaches no lock and no camera', () => {

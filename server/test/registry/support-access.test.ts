@@ -45,6 +45,21 @@ describe('support', () => {
     expect(await world.registry.supportAccess(ada.owner, ada.householdId)).toEqual([])
   })
 
+  it('sees nothing from before it was let in, also when it is let in anew', async () => {
+    const ada = await home(world)
+    const lock = await held(world, ada)
+    const operator = newId<AccountId>()
+    const from = async (accountId: AccountId) =>
+      (await world.registry.authorize({ accountId, tenureId: lock.tenureId, act: 'view' })).seesFromMs
+    for (let turn = 0; turn < 2; turn++) {
+      world.time.nowMs += DAY_MS
+      await give(ada, (await world.registry.requestSupportAccess(operator)).code, [lock.deviceId])
+      expect(await from(operator)).toBe(world.time.nowMs)
+      expect((await world.registry.device(operator, lock.deviceId)).seesFromMs).toBe(world.time.nowMs)
+    }
+    expect(await from(ada.owner)).toBe(0)
+  })
+
   it('is sent out by any adult, at once', async () => {
     const ada = await home(world)
     const bob = await join(world, ada, { role: 'adult' })
