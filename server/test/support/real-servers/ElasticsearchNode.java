@@ -1,0 +1,28 @@
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.elasticsearch.common.settings.Settings;
+import org.elasticsearch.node.InternalSettingsPreparer;
+import org.elasticsearch.node.Node;
+import org.elasticsearch.plugins.Plugin;
+
+/** One real Elasticsearch node from jars on the class path. Arguments: home, configuration directory, plugin classes. */
+public class ElasticsearchNode extends Node {
+  ElasticsearchNode(Path home, Path config, List<Class<? extends Plugin>> plugins) {
+    super(
+        InternalSettingsPreparer.prepareEnvironment(
+            Settings.builder().put("path.home", home).build(), Map.of(), config, () -> "node"),
+        plugins,
+        true);
+  }
+
+  public static void main(String[] arguments) throws Exception {
+    List<Class<? extends Plugin>> plugins = new ArrayList<>();
+    for (int each = 2; each < arguments.length; each++) {
+      plugins.add(Class.forName(arguments[each]).asSubclass(Plugin.class));
+    }
+    new ElasticsearchNode(Path.of(arguments[0]), Path.of(arguments[1]), plugins).start();
+    Thread.currentThread().join();
+  }
+}
