@@ -6,7 +6,7 @@ import { viewOf } from './command-seals.ts'
 import { redactedAnswer, shown } from './content.ts'
 import type { Applied } from './projection.ts'
 import { type CommandRow, kindOf } from './tables.ts'
-import { readPlaces } from './timeline.ts'
+import { readHead, readPlaces } from './timeline.ts'
 import type { Watchers } from './watchers.ts'
 
 /** Batches that wait to be opened for watchers; beyond, the watchers are told to read again. */
@@ -18,8 +18,10 @@ const MAX_READ = 2_000
 export interface Announcements {
   /** What this process has applied. */
   batch(applied: Pick<Applied, 'base' | 'records'>): void
-  /** What another process has applied: `count` places of the timeline after `base`. */
-  elsewhere(base: number, count: number): void
+  /** Another process may have applied something: it is looked up how far the timeline has come. */
+  elsewhere(): void
+  /** Before somebody begins to watch: what there is already is announced to the others, and not to the new one. */
+  begin(): Promise<void>
   /** Nobody watches, or what was missed has been made good: what comes next is announced, nothing before it. */
   startAnew(): void
   command(row: CommandRow): void
@@ -52,6 +54,8 @@ export function createAnnouncements(d: AnnouncementsDependencies): Announcements
   let unreadable = 0
   // The last place of the timeline that was announced or left out; undefined: begin with what comes next.
   let announced: number | undefined
+  // Of many hints that come while one waits to be looked at, that one looks for all.
+  let asked = false
 
   function inOrder(job: () => Promise<void>): void {
     waiting += 1
@@ -96,12 +100,12 @@ export function createAnnouncements(d: AnnouncementsDependencies): Announcements
     }
   }
 
-  /** Announces what other processes put between the last announced place and `upTo`. */
-  async function catchUp(base: number, upTo: number): Promise<void> {
-    const from = announced ?? base
-    if (upTo <= from) return
-    if (!d.alone()) await readAndAnnounce(from, upTo)
-    announced = upTo
+  /** Announces what was put into the timeline meanwhile, by whichever process. */
+  async function catchUp(): Promise<void> {
+    const head = await readHead(d.database)
+    if (announced === undefined) watchers.resync()
+    else if (head > announced) await readAndAnnounce(announced, head)
+    announced = Math.max(announced ?? 0, head)
   }
 
   async function readAndAnnounce(from: number, upTo: number): Promise<void> {
@@ -123,6 +127,10 @@ export function createAnnouncements(d: AnnouncementsDependencies): Announcements
   }
 
   return {
+    async begin() {
+      inOrder(catchUp)
+      await tail
+    },
     batch({ base, records }) {
       if (watchers.size === 0) {
         announced = undefined
@@ -135,18 +143,25 @@ export function createAnnouncements(d: AnnouncementsDependencies): Announcements
         return
       }
       inOrder(async () => {
-        await catchUp(base, base)
+        const before = announced ?? base
+        if (before < base && !d.alone()) await readAndAnnounce(before, base)
         for (const [index, r] of records.entries()) {
+          const seq = base + index + 1
           const device = watchers.watched(r.tenureId)
-          if (device) await record(device, r, base + index + 1)
+          // Some may have been read already, together with those of other processes.
+          if (device && seq > before) await record(device, r, seq)
         }
-        announced = Math.max(announced ?? 0, last)
+        announced = Math.max(before, last)
       })
     },
-    elsewhere(base, count) {
+    elsewhere() {
       if (watchers.size === 0) announced = undefined
-      // Of many that wait, a later one reads for all.
-      else if (waiting < MAX_WAITING) inOrder(() => catchUp(base, base + count))
+      if (watchers.size === 0 || asked) return
+      asked = true
+      inOrder(async () => {
+        asked = false
+        await catchUp()
+      })
     },
     startAnew() {
       announced = undefined

@@ -72,12 +72,13 @@ export function createHome(dependencies: HomeDependencies): Home {
   const limits = { ...defaultLimits, ...dependencies.limits }
   const counts = { records: 0, ended: 0 }
 
+  const lease = bus?.lease ?? endlessLease
   const watchers = createWatchers({
     registry,
     clock,
     log,
     caches: dependencies.caches ?? createCaches({ log }),
-    lease: bus?.lease ?? endlessLease,
+    lease,
     queueLength: limits.watcherQueue,
     checkMs: limits.watcherCheckMs,
   })
@@ -107,7 +108,7 @@ export function createHome(dependencies: HomeDependencies): Home {
   })
   const project = createProjection({
     applyResults: (tx, results) => applyResults({ keys, log }, tx, results),
-    applying: async (tx, base, count) => neighbours?.applied(tx, base, count),
+    applying: async (tx) => neighbours?.applied(tx),
     wanted(records) {
       if (watchers.size === 0) announcements.startAnew()
       return watchers.size > 0 && records.some((record) => watchers.watched(record.tenureId))
@@ -205,7 +206,11 @@ export function createHome(dependencies: HomeDependencies): Home {
       const past = await registry.pastDevice(accountId, tenureId)
       return readTimeline(database, await keys.open(past.keyId), past, page)
     },
-    watch: watchers.watch,
+    async watch(accountId, householdId, listener) {
+      lease.require()
+      await announcements.begin()
+      return watchers.watch(accountId, householdId, listener)
+    },
     requestCommand: commands.requestCommand,
     command: commands.command,
     waitForCommand: commands.waitForCommand,

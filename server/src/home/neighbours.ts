@@ -14,7 +14,7 @@ import type { Delivery } from './delivery.ts'
 import type { CommandRow } from './tables.ts'
 import type { Watchers } from './watchers.ts'
 
-/** Records were applied: base and count. */
+/** Records were applied. What is in the hint is not relied on: how far they go is read. */
 const APPLIED = 'home.applied'
 /** A command waits for a device that may be connected elsewhere: device and tenure. */
 const QUEUED = 'home.queued'
@@ -26,7 +26,7 @@ export interface Neighbours {
   start(): void
   close(): void
   /** Within the transaction that applies them. */
-  applied(tx: Tx, base: number, count: number): Promise<void>
+  applied(tx: Tx): Promise<void>
   /** Whichever process has the device sends it, after authorizing anew. */
   queued(row: CommandRow): Promise<void>
   /** After the commit of a command's transition. */
@@ -47,12 +47,6 @@ export interface NeighboursDependencies {
 export function createNeighbours(d: NeighboursDependencies): Neighbours {
   const { bus } = d
   let stopListening: (() => void)[] = []
-
-  function heardApplied(payload: string): void {
-    const [base, count] = payload.split(' ').map(Number)
-    if (Number.isSafeInteger(base) && Number.isSafeInteger(count))
-      d.announcements.elsewhere(base as number, count as number)
-  }
 
   function heardQueued(payload: string): void {
     const [deviceId, tenureId] = idsOf<[DeviceId, TenureId]>(payload)
@@ -80,7 +74,7 @@ export function createNeighbours(d: NeighboursDependencies): Neighbours {
   return {
     start() {
       stopListening = [
-        bus.subscribe(APPLIED, ({ payload, own }) => (own ? undefined : heardApplied(payload))),
+        bus.subscribe(APPLIED, ({ own }) => (own ? undefined : d.announcements.elsewhere())),
         bus.subscribe(QUEUED, ({ payload }) => heardQueued(payload)),
         bus.subscribe(COMMAND, ({ payload, own }) => (own ? undefined : heardCommand(payload))),
         bus.onGap(readAgain),
@@ -90,8 +84,8 @@ export function createNeighbours(d: NeighboursDependencies): Neighbours {
     close() {
       for (const stop of stopListening) stop()
     },
-    async applied(tx, base, count) {
-      if (!bus.alone) await bus.publish(tx, APPLIED, `${base} ${count}`)
+    async applied(tx) {
+      if (!bus.alone) await bus.publish(tx, APPLIED, '')
     },
     async queued(row) {
       await bus.publish(undefined, QUEUED, `${row.device_id} ${row.tenure_id}`)

@@ -16,7 +16,7 @@ export interface ProjectionDependencies {
   /** Ends commands by the devices' results, inside the reader's transaction. */
   applyResults: (tx: Tx, results: StreamRecord[]) => Promise<CommandRow[]>
   /** Inside the reader's transaction: for other processes. */
-  applying: (tx: Tx, base: number, count: number) => Promise<void>
+  applying: (tx: Tx) => Promise<void>
   /** Whether anybody wants to be told of a batch. */
   wanted: (records: readonly StreamRecord[]) => boolean
   /** After the commit, in order, each once; never after a rollback. */
@@ -35,7 +35,7 @@ export function createProjection(
     const ended = results.length > 0 ? await d.applyResults(tx, results) : []
     await upsertState(tx, records)
     const base = await insertTimeline(tx, records)
-    await d.applying(tx, base, records.length)
+    await d.applying(tx)
     if (ended.length === 0 && !d.wanted(records)) return undefined
     return () => d.applied({ base, records, ended })
   }

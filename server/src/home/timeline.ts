@@ -31,6 +31,16 @@ export async function takePlaces(tx: Kysely<HomeTables>, count: number): Promise
   return row.seq - count
 }
 
+/** The last place that was taken and committed. */
+export async function readHead(database: Database): Promise<number> {
+  const { seq } = await database.queries
+    .withTables<HomeTables>()
+    .selectFrom('home.head')
+    .select('seq')
+    .executeTakeFirstOrThrow()
+  return seq
+}
+
 /** What the server itself knows of a command, as a row of the timeline at `seq`. */
 export async function appendCommandEvent(
   tx: Tx,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { MqttClient } from 'mqtt'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Client, createClient, memorySessionStore } from '../../src/client/index.ts'
@@ -165,6 +166,36 @@ describe('two nodes', () => {
       await mqtt.publishAsync(topic('attributes'), JSON.stringify({ 'LevelControl.CurrentLevel': level }), {
         qos: 1,
       })
+    for (const updates of seen) {
+      await vi.waitFor(() => {
+        const got = updates.flatMap((update) =>
+          update.kind === 'attributes' ? Object.values(update.payload as Record<string, number>) : [],
+        )
+        expect(got).toEqual(levels)
+      })
+    }
+  })
+
+  it('a forged hint silences no update and repeats none', async () => {
+    const home = await settle(a)
+    const { device, mqtt, topic } = await held(home, b)
+    const level = (value: number) =>
+      mqtt.publishAsync(topic('attributes'), JSON.stringify({ 'LevelControl.CurrentLevel': value }), { qos: 1 })
+    await level(1)
+    await vi.waitFor(async () => {
+      const { rows } = await a.database.pool.query(
+        'select from home.timeline join registry.tenure using (tenure_id) where kind = 1 and device_id = $1',
+        [device.deviceId],
+      )
+      expect(rows).toHaveLength(1)
+    })
+    const seen = [await watch(a, home), await watch(b, home)]
+    for (const places of ['9007199254740000 1', '0 1', '-5 1', '1 9007199254740000', 'all of them']) {
+      const message = `${randomUUID()} home.applied ${places}`
+      await a.database.pool.query("select pg_notify('hearthlock_bus', $1)", [message])
+    }
+    const levels = Array.from({ length: 20 }, (_, index) => index + 2)
+    for (const value of levels) await level(value)
     for (const updates of seen) {
       await vi.waitFor(() => {
         const got = updates.flatMap((update) =>
