@@ -7,6 +7,7 @@ import { mayActInHousehold, seesFromMs } from './standing.ts'
 import type { Standings } from './standings.ts'
 import type { RegistryTables } from './tables.ts'
 import type { TenureEndings } from './tenure-endings.ts'
+import { lockHouseholds } from './tenure-locks.ts'
 import { toTenure } from './tenure-row.ts'
 import type { Nicknames } from './tenure-starts.ts'
 
@@ -60,7 +61,10 @@ export function createPastTenures(d: {
     },
 
     async destroyHistory(accountId, tenureId) {
+      const seen = await ended(accountId).where('tenure.tenure_id', '=', tenureId).executeTakeFirst()
+      if (!seen) throw access.denied()
       await database.transaction(async (tx) => {
+        await lockHouseholds(tx, [seen.household_id])
         const locked = await tx
           .withTables<RegistryTables>()
           .selectFrom('registry.tenure')

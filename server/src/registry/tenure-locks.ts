@@ -4,7 +4,7 @@ import type { RegistryTables } from './tables.ts'
 import { TENURE_COLUMNS, toTenure } from './tenure-row.ts'
 
 // What is locked, in this order always, so that no two transactions wait for each other: households by their ids, the
-// device, its tenure. Rooms that keep things on a tenure lock theirs after these.
+// device, its tenure (one that has ended needs no device's lock). Rooms that keep things on a tenure lock theirs after these.
 
 export async function lockHouseholds(tx: Tx, householdIds: readonly HouseholdId[]): Promise<void> {
   await tx

@@ -5,6 +5,7 @@ import type { Models } from './models.ts'
 import { mayAct, type Standing, seesFromMs } from './standing.ts'
 import type { Standings } from './standings.ts'
 import type { RegistryTables } from './tables.ts'
+import { lockCurrentTenure, lockHouseholds } from './tenure-locks.ts'
 import { TENURE_COLUMNS, toTenure } from './tenure-row.ts'
 import type { Nicknames } from './tenure-starts.ts'
 
@@ -71,15 +72,20 @@ export function createTenures(d: {
 
     async renameDevice(accountId, deviceId, nickname) {
       const name = nicknames.check(nickname)
-      const { row } = await access.onDevice(accountId, deviceId, 'configure')
-      const { numUpdatedRows } = await queries()
-        .updateTable('registry.tenure')
-        .set({ nickname: await nicknames.seal(toTenure(row), name) })
-        .where('tenure_id', '=', row.tenure_id)
-        // It may have ended since it was read.
-        .where('ended_hour', 'is', null)
-        .executeTakeFirst()
-      if (numUpdatedRows === 0n) throw access.denied()
+      const { row: seen } = await access.onDevice(accountId, deviceId, 'configure')
+      await database.transaction(async (tx) => {
+        await lockHouseholds(tx, [seen.household_id])
+        const tenure = await lockCurrentTenure(tx, seen.tenure_id)
+        if (!tenure) throw access.denied()
+        // Again, now that nothing moves: the right may have ended while this waited.
+        await access.onDevice(accountId, deviceId, 'configure', tx)
+        await tx
+          .withTables<RegistryTables>()
+          .updateTable('registry.tenure')
+          .set({ nickname: await nicknames.seal(tenure, name, tx) })
+          .where('tenure_id', '=', tenure.tenureId)
+          .execute()
+      })
     },
 
     async currentTenure(deviceId) {

@@ -56,12 +56,49 @@ async function hearing(work: () => Promise<unknown>): Promise<TenureChange[]> {
   return heard
 }
 
+/** Until so many wait for a lock. */
+const waiting = (count: number) =>
+  vi.waitFor(async () => {
+    const { rows } = await world.database.pool.query(
+      "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+    )
+    expect(rows).toHaveLength(count)
+  })
+
+/** What an account asks for while its role is being lowered: it waits, and is answered after the commit. */
+async function whileDemoted(home: Home, role: MemberRole, acts: () => Promise<unknown>[]) {
+  const client = await world.database.pool.connect()
+  await client.query('begin')
+  const household = [home.household.householdId]
+  await client.query('select from registry.household where household_id = $1 for update', household)
+  await client.query('update registry.member set role = $2 where household_id = $1', [...household, role])
+  const outcomes = acts().map(refusal)
+  await waiting(outcomes.length)
+  await client.query('commit')
+  client.release()
+  return Promise.all(outcomes)
+}
+
 async function grantRow(tenure: Tenure): Promise<void> {
   await world.database.pool.query(
     "insert into registry.access_grant values (gen_random_uuid(), $1, gen_random_uuid(), 'guest', $2)",
     [tenure.tenureId, Buffer.alloc(8)],
   )
 }
+
+describe('a new nickname', () => {
+  it('is not given by a member who is demoted at that moment', async () => {
+    const { deviceId, home, accountId } = await held()
+    const outcomes = await whileDemoted(home, 'guest', () => [
+      world.registry.renameDevice(accountId, deviceId, new Personal('Mine')),
+    ])
+    expect(outcomes).toEqual(['not_found'])
+    await world.database.pool.query("update registry.member set role = 'owner' where account_id = $1", [
+      accountId,
+    ])
+    expect((await world.registry.device(accountId, deviceId)).nickname?.reveal()).toBe('Door')
+  })
+})
 
 describe('a release', () => {
   it('ends the tenure and all grants in it, tells of it, and keeps what the household chose to keep', async () => {
@@ -371,23 +408,11 @@ describe('a transfer', () => {
 
   it('is neither offered nor taken back by an owner who is demoted at that moment', async () => {
     const { device, deviceId, home } = await held()
-    const client = await world.database.pool.connect()
-    await client.query('begin')
-    const household = [home.household.householdId]
-    await client.query('select from registry.household where household_id = $1 for update', household)
-    await client.query("update registry.member set role = 'adult' where household_id = $1", household)
-    const outcomes = [offer(home, device), world.registry.cancelTransfer(home.accountId, deviceId)].map(
-      refusal,
-    )
-    await vi.waitFor(async () => {
-      const { rows } = await world.database.pool.query(
-        "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
-      )
-      expect(rows).toHaveLength(2)
-    })
-    await client.query('commit')
-    client.release()
-    expect(await Promise.all(outcomes)).toEqual(['not_found', 'not_found'])
+    const outcomes = await whileDemoted(home, 'adult', () => [
+      offer(home, device),
+      world.registry.cancelTransfer(home.accountId, deviceId),
+    ])
+    expect(outcomes).toEqual(['not_found', 'not_found'])
   })
 
   it('tells by the length of no row what becomes of the history', async () => {
@@ -432,6 +457,23 @@ describe('a transfer', () => {
 })
 
 describe('what a tenure left', () => {
+  it('is destroyed by its owner and with its household at once, and neither waits for the other for ever', async () => {
+    const { deviceId, home, tenure, accountId } = await held()
+    await world.registry.release({ accountId, deviceId, history: 'kept' })
+    const { householdId } = home.household
+    // As an erasure that has its household and comes to its tenures.
+    const client = await world.database.pool.connect()
+    await client.query('begin')
+    await client.query('select from registry.household where household_id = $1 for update', [householdId])
+    const outcome = refusal(world.registry.destroyHistory(accountId, tenure.tenureId))
+    await waiting(1)
+    await client.query("set local lock_timeout = '2s'")
+    await client.query('select from registry.tenure where tenure_id = $1 for update', [tenure.tenureId])
+    await client.query('commit')
+    client.release()
+    expect(await outcome).toBe(undefined)
+  })
+
   it('is its own household’s to read, and its owners’ to destroy', async () => {
     const { deviceId, home, tenure, accountId } = await held()
     const { tenureId } = tenure
