@@ -180,7 +180,9 @@ describe('two nodes', () => {
     const home = await settle(a)
     const { device, mqtt, topic } = await held(home, b)
     const level = (value: number) =>
-      mqtt.publishAsync(topic('attributes'), JSON.stringify({ 'LevelControl.CurrentLevel': value }), { qos: 1 })
+      mqtt.publishAsync(topic('attributes'), JSON.stringify({ 'LevelControl.CurrentLevel': value }), {
+        qos: 1,
+      })
     await level(1)
     await vi.waitFor(async () => {
       const { rows } = await a.database.pool.query(
