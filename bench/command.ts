@@ -1,6 +1,5 @@
 import mqtt from 'mqtt'
-import { createClient, memorySessionStore } from '../server/src/client/index.ts'
-import { Personal, Secret } from '../server/src/core/index.ts'
+import { enrolOperator, newCustomer } from './support/customers.ts'
 import { createBenchInstallation } from './support/fleet.ts'
 import { percentile, printTable } from './support/table.ts'
 
@@ -10,12 +9,9 @@ const WARM_UP = 50
 /** HTTP in → authorized → device → result → HTTP out, one after the other: the latency that a person feels. */
 const at = await createBenchInstallation(1, { claimed: false })
 try {
-  await at.start()
-  const client = createClient({ baseUrl: at.url, store: memorySessionStore() })
-  const email = new Personal('bench@example.org')
-  const password = new Secret('a password for the bench')
-  await client.signUp({ email, name: new Personal('Bench'), password })
-  await client.signIn({ clientId: 'hearthlock-cli', email, password })
+  const { printed } = await at.start()
+  const operator = await enrolOperator(at.url, await printed)
+  const client = await newCustomer(at.url, operator, 'bench@example.org')
   const home = await client.request<{ householdId: string }>('POST', '/v1/households', {
     body: { name: 'Bench' },
   })

@@ -10,18 +10,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import mqtt, { type MqttClient } from 'mqtt'
-import { type Client, createClient, memorySessionStore } from '../server/src/client/index.ts'
-import {
-  createLog,
-  openDatabase,
-  Personal,
-  Secret,
-  silentLog,
-  systemClock,
-} from '../server/src/core/index.ts'
+import type { Client } from '../server/src/client/index.ts'
+import { createLog, openDatabase, Secret, silentLog, systemClock } from '../server/src/core/index.ts'
 import { createEmbeddedPostgres } from '../server/src/embedded/index.ts'
 import { createKeys, openKeyFile } from '../server/src/keys/index.ts'
 import { createRegistry } from '../server/src/registry/index.ts'
+import { enrolOperator, newCustomer, type OperatorPasskey } from './support/customers.ts'
 import { type FleetDevice, freePorts, makeBulbs, until } from './support/fleet.ts'
 import { percentile, printTable } from './support/table.ts'
 
@@ -29,7 +23,7 @@ const BIN = fileURLToPath(new URL('../server/bin/hearthlock.js', import.meta.url
 const SAMPLES = Number(process.env.BENCH_SAMPLES ?? 50)
 const MANY = Number(process.env.BENCH_STREAMS ?? 1_000)
 const STREAMS_PER_ACCOUNT = 16
-const PASSWORD = new Secret('a password for the bench')
+let operator: OperatorPasskey | undefined
 let people = 0
 
 interface Nodes {
@@ -193,11 +187,8 @@ async function connect(url: string, { deviceId, password: secret }: FleetDevice)
 
 async function person(url: string): Promise<Client> {
   people += 1
-  const client = createClient({ baseUrl: url, store: memorySessionStore() })
-  const email = new Personal(`bench-${people}@example.org`)
-  await client.signUp({ email, name: new Personal('Bench'), password: PASSWORD })
-  await client.signIn({ clientId: 'hearthlock-cli', email, password: PASSWORD })
-  return client
+  if (!operator) throw new Error('no operator has enrolled')
+  return await newCustomer(url, operator, `bench-${people}@example.org`)
 }
 
 /** Through the rooms: provisioning is not what is measured. */
@@ -244,7 +235,8 @@ async function startNodes(roles: string[]): Promise<Nodes> {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     children.push(child)
-    await until(child, 'Hearthlock is running')
+    const printed = await until(child, 'Ctrl-C stops it')
+    if (ports.http) operator ??= await enrolOperator(`http://localhost:${ports.http}`, printed)
   }
   return {
     apiUrl: `http://localhost:${ports.http}`,

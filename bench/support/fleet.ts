@@ -37,7 +37,8 @@ export interface BenchInstallation {
   opsUrl: string
   devices: FleetDevice[]
   authorityPem: string
-  start(): Promise<{ pid: number; tookMs: number }>
+  /** `printed`: all that a start prints. */
+  start(): Promise<{ pid: number; tookMs: number; printed: Promise<string> }>
   stop(): Promise<void>
   dispose(): Promise<void>
 }
@@ -89,8 +90,10 @@ export async function createBenchInstallation(
         env,
         stdio: ['ignore', 'pipe', 'inherit'],
       })
+      const printed = until(server, 'Ctrl-C stops it')
+      printed.catch(() => {})
       await until(server, 'Hearthlock is running')
-      return { pid: server.pid as number, tookMs: performance.now() - began }
+      return { pid: server.pid as number, tookMs: performance.now() - began, printed }
     },
     stop,
     async dispose() {
@@ -157,12 +160,13 @@ async function makeDevices(env: NodeJS.ProcessEnv, count: number, claimed: boole
   }
 }
 
-export function until(child: ChildProcess, text: string): Promise<void> {
+/** @returns what was printed until then */
+export function until(child: ChildProcess, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let printed = ''
     child.stdout?.on('data', (chunk) => {
       printed += chunk
-      if (printed.includes(text)) resolve()
+      if (printed.includes(text)) resolve(printed)
     })
     child.once('exit', () => reject(new Error(`ended before "${text}":\n${printed}`)))
   })

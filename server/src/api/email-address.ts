@@ -4,32 +4,18 @@ import type { RouteParts } from './app.ts'
 import { byRoom, freshSignIn } from './authentication.ts'
 import { principalOf } from './principal.ts'
 import { Empty, strict } from './shapes.ts'
-import { Email } from './sign-up.ts'
+import { Email, MailedCode } from './sign-up.ts'
 
-export const MailedCode = Type.String({ minLength: 8, maxLength: 32, examples: ['K7QWM-4ZD0P'] })
 const tags = ['account']
 
-/** That the address is its owner's, and another in its place. */
+/** Another address in the place of the one that is there. */
 export function emailAddressRoutes({ app, authenticate, limit, identity, clock }: RouteParts): void {
-  app.post(
-    '/v1/me/email/verification',
-    {
-      onRequest: [authenticate.customer, limit.perAccount],
-      schema: { summary: 'Have a code mailed to your address', tags, response: { 202: Empty } },
-      preHandler: [byRoom],
-    },
-    async (request, reply) => {
-      await identity.requestEmailVerification(principalOf(request).accountId)
-      return reply.code(202).send({})
-    },
-  )
-
   app.post(
     '/v1/me/email/verify',
     {
       onRequest: [authenticate.customer, limit.perAccount],
       schema: {
-        summary: 'Confirm your address, or the new one, by the code that was mailed to it',
+        summary: 'Confirm your new address by the code that was mailed to it',
         tags,
         body: strict({ code: MailedCode }),
         response: { 204: Type.Null() },

@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { AppError, asId, type HouseholdId, type InvitationId, Personal, Secret } from '../core/index.ts'
+import { asId, type HouseholdId, type InvitationId, Personal, Secret } from '../core/index.ts'
 import type { Invitation } from '../registry/index.ts'
 import type { RouteParts } from './app.ts'
 import { byRoom } from './authentication.ts'
@@ -14,15 +14,7 @@ const HouseholdParams = strict({ householdId: Id })
 export const OneUseCode = Type.String({ minLength: 16, maxLength: 64, examples: ['7K2M-9QXD-4T1V-H8CW'] })
 const tags = ['household']
 
-export function invitationRoutes({
-  app,
-  authenticate,
-  limit,
-  identity,
-  registry,
-  vault,
-  url,
-}: RouteParts): void {
+export function invitationRoutes({ app, authenticate, limit, registry, vault, url }: RouteParts): void {
   app.post(
     '/v1/households/:householdId/invitations',
     {
@@ -46,10 +38,6 @@ export function invitationRoutes({
       const mailTo = email === undefined ? undefined : new Personal(email)
       if (mailTo) {
         vault.checkEmail(mailTo)
-        // Nobody has letters sent to others from an account that may not even be theirs.
-        if (!(await identity.emailVerified(accountId))) {
-          throw new AppError('conflict', { message: 'Confirm your own e-mail address first.' })
-        }
         await limit.invitationLetters.call(app, request, reply)
       }
       const { invitation, code } = await registry.invite({

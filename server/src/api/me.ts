@@ -10,7 +10,6 @@ const Me = strict({
   kind: Type.Union([Type.Literal('customer'), Type.Literal('operator')]),
   roles: Type.Array(Type.String()),
   email: Type.String(),
-  emailVerified: Type.Boolean({ description: 'A code that was mailed to the address has come back' }),
   name: Type.String(),
   notices: Type.Array(NoticeShape, {
     description: 'What you should know about this account, newest first; kept for thirty days',
@@ -26,17 +25,12 @@ export function meRoutes({ app, authenticate, limit, identity, vault }: RoutePar
     },
     async (request) => {
       const { accountId, kind, roles } = principalOf(request)
-      const [person, emailVerified, notices] = await Promise.all([
-        vault.read(accountId),
-        identity.emailVerified(accountId),
-        identity.notices(accountId),
-      ])
+      const [person, notices] = await Promise.all([vault.read(accountId), identity.notices(accountId)])
       return {
         accountId,
         kind,
         roles: [...roles],
         email: person.email.reveal(),
-        emailVerified,
         name: person.name.reveal(),
         notices: notices.map(showNotice),
       }

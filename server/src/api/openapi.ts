@@ -53,6 +53,7 @@ function withProblems(schema: FastifySchema, open: boolean): FastifySchema {
 
 const openUrls = new Set([
   '/v1/sign-up',
+  '/v1/sign-up/confirm',
   '/v1/operators',
   '/v1/device-authority',
   '/healthz',

@@ -2,10 +2,9 @@ import Type from 'typebox'
 import { Personal, Secret } from '../core/index.ts'
 import type { RouteParts } from './app.ts'
 import { byRoom } from './authentication.ts'
-import { MailedCode } from './email-address.ts'
 import { principalOf } from './principal.ts'
 import { Empty, strict } from './shapes.ts'
-import { Email, Password } from './sign-up.ts'
+import { Email, MailedCode, Password } from './sign-up.ts'
 
 const tags = ['account']
 

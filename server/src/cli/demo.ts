@@ -9,6 +9,7 @@ import { type Credential, type SimulatedDevice, type Simulator, startSimulator }
 import type { CliContext } from './context.ts'
 import { patient, patiently } from './patiently.ts'
 import type { DeviceShape, HouseholdShape, ProvisionedShape } from './shapes.ts'
+import { signUpByOutbox } from './sign-up-by-outbox.ts'
 import { print } from './terminal.ts'
 
 const MODELS = new URL('../../models/', import.meta.url)
@@ -45,9 +46,11 @@ interface DemoDevice extends StoredCredential {
 export async function startDemo({
   context,
   server,
+  sendsLetters,
 }: {
   context: CliContext
   server: RunningServer
+  sendsLetters: boolean
 }): Promise<Simulator> {
   const { terminal, config } = context
   // A first start on a busy machine: the server may ask for a moment.
@@ -61,7 +64,9 @@ export async function startDemo({
   print(terminal, 'Demonstration: preparing a household …')
   const known = await loadState(config.demoDir)
   const state =
-    known && (await signIn(customer, known.password)) ? known : await makeDemo(context, server, customer)
+    known && (await signIn(customer, known.password))
+      ? known
+      : await makeDemo({ context, server, customer, sendsLetters })
   let saved = Promise.resolve()
   const simulator = startSimulator({
     mqttUrl: `mqtts://127.0.0.1:${server.mqttPort}`,
@@ -111,11 +116,26 @@ async function keepCredential(demoDir: string, state: DemoState, device: Simulat
   await saveState(demoDir, state)
 }
 
-async function makeDemo(context: CliContext, server: RunningServer, customer: Client): Promise<DemoState> {
+async function makeDemo({
+  context,
+  server,
+  customer,
+  sendsLetters,
+}: {
+  context: CliContext
+  server: RunningServer
+  customer: Client
+  sendsLetters: boolean
+}): Promise<DemoState> {
   const { demoDir } = context.config
   if (!server.operatorEnrolment) {
     throw new AppError('start_refused', {
       message: `This installation has an operator already, and ${demoDir} does not know its demonstration. Start without --demo, or with another data directory.`,
+    })
+  }
+  if (sendsLetters) {
+    throw new AppError('start_refused', {
+      message: 'The demonstration has an address that is nobody’s: start it without HEARTHLOCK_SMTP_URL.',
     })
   }
   await rm(demoDir, { recursive: true, force: true })
@@ -142,10 +162,10 @@ async function makeDemo(context: CliContext, server: RunningServer, customer: Cl
 
   const password = randomBytes(12).toString('base64url')
   const devices = await makeDevices(operator)
-  await customer.signUp({
-    email: new Personal(EMAIL),
-    name: new Personal('Demo'),
-    password: new Secret(password),
+  await signUpByOutbox({
+    customer,
+    operator,
+    person: { email: new Personal(EMAIL), name: new Personal('Demo'), password: new Secret(password) },
   })
   if (!(await signIn(customer, password)))
     throw new AppError('unavailable', { message: 'The demo account is not there.' })

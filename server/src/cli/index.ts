@@ -21,6 +21,7 @@ import { addPeopleCommands } from './people.ts'
 import { addRecoveryCommands } from './recovery.ts'
 import { addSecondFactorCommands } from './second-factor.ts'
 import { addSessionCommands } from './sessions.ts'
+import { addSignUpCommands } from './sign-up.ts'
 import { addSimulateCommand } from './simulate.ts'
 import { addStartCommand } from './start.ts'
 import { addSupportOperatorCommands } from './support.ts'
@@ -86,6 +87,7 @@ function buildProgram(context: CliContext): Command {
   program.commandsGroup('Run it:')
   addStartCommand(program, context)
   program.commandsGroup('Your account:')
+  addSignUpCommands(program, context)
   addPeopleCommands(program, context)
   addRecoveryCommands(program, context)
   addSessionCommands(program, context)

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { AppError } from '../core/index.ts'
 import type { CliContext } from './context.ts'
 import { localTime } from './local-time.ts'
 import { print, table } from './terminal.ts'
@@ -33,15 +34,23 @@ export function addOutboxCommands(program: Command, context: CliContext): void {
     if (!sends)
       print(
         terminal,
-        'No mail server is configured: hand letters over with npx hearthlock outbox show <letter>',
+        'No mail server is configured: hand letters over with npx hearthlock outbox show (the newest, or <letter>)',
       )
+  }
+  const newest = async () => {
+    const { letters } = await operator().request<{ letters: LetterShape[] }>('GET', '/v1/outbox')
+    if (!letters[0]) throw new AppError('not_found', { message: 'No letter waits.' })
+    return letters[0].letterId
   }
   outbox.action(list)
   outbox.command('list').description('list letters that wait to be sent').action(list)
   outbox
-    .command('show <letter>')
-    .description('read a letter in its addressee’s stead; logged, and only without a mail server')
-    .action(async (letter: string) => {
+    .command('show [letter]')
+    .description(
+      'read a letter, or the newest, in its addressee’s stead; logged, and only without a mail server',
+    )
+    .action(async (given: string | undefined) => {
+      const letter = given ?? (await newest())
       const { to, subject, text } = await operator().request<{ to: string; subject: string; text: string }>(
         'GET',
         `/v1/outbox/${encodeURIComponent(letter)}`,

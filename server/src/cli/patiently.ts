@@ -24,6 +24,7 @@ export function patient(client: Client): Client {
   return {
     ...client,
     signUp: (person) => patiently(() => client.signUp(person)),
+    confirmSignUp: (signUp) => patiently(() => client.confirmSignUp(signUp)),
     enrolOperator: (person) => patiently(() => client.enrolOperator(person)),
     signIn: (request) => patiently(() => client.signIn(request)),
     request: <T>(...asked: Parameters<Client['request']>) => patiently(() => client.request<T>(...asked)),

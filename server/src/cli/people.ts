@@ -4,7 +4,6 @@ import { Personal } from '../core/index.ts'
 import type { CliContext } from './context.ts'
 import { localTime } from './local-time.ts'
 import { openBrowser } from './open-browser.ts'
-import { printLink } from './passkeys.ts'
 import { askSecret, print } from './terminal.ts'
 
 /** As long as the server waits for it. */
@@ -13,32 +12,6 @@ const clients = { customer: 'hearthlock-cli', operator: 'hearthlock-operator-cli
 
 export function addPeopleCommands(program: Command, context: CliContext): void {
   const { terminal } = context
-
-  program
-    .command('sign-up')
-    .description('make a customer account; the password is asked for, or read from a pipe')
-    .summary('make a customer account')
-    .requiredOption('--email <address>', 'your e-mail address')
-    .requiredOption('--name <name>', 'your name')
-    .option('--passkey', 'with a passkey and no password')
-    .action(async ({ email, name, passkey }: { email: string; name: string; passkey?: true }) => {
-      if (passkey) {
-        const person = { email: new Personal(email), name: new Personal(name) }
-        printLink(terminal, await context.as('customer').signUpWithPasskey(person))
-        print(terminal, 'If the address was not in use, the account is there as soon as the passkey is made.')
-        return
-      }
-      const password = await askSecret(terminal, 'Password: ')
-      await context.as('customer').signUp({ email: new Personal(email), name: new Personal(name), password })
-      print(
-        terminal,
-        'If the address was not in use, the account is there now. Sign in with: npx hearthlock sign-in --email <address>',
-      )
-      print(
-        terminal,
-        'A code was mailed to it. Once signed in, confirm it: npx hearthlock email verify <code>',
-      )
-    })
 
   program
     .command('sign-in')
@@ -72,9 +45,7 @@ export function addPeopleCommands(program: Command, context: CliContext): void {
     .action(async ({ operator }: { operator?: true }) => {
       const me = await context.as(operator ? 'operator' : 'customer').request<Me>('GET', '/v1/me')
       const roles = me.roles.length > 0 ? ` (${me.roles.join(', ')})` : ''
-      const open =
-        me.emailVerified || operator ? '' : '; address not confirmed: npx hearthlock email send-code'
-      print(terminal, `${me.name} <${me.email}>, ${me.kind}${roles}${open}`)
+      print(terminal, `${me.name} <${me.email}>, ${me.kind}${roles}`)
       for (const { kind, at } of me.notices) {
         print(terminal, `  ${localTime(at)}  ${noticeTexts[kind] ?? kind}`)
       }
@@ -111,7 +82,6 @@ async function proofOf(
 interface Me {
   name: string
   email: string
-  emailVerified: boolean
   kind: string
   roles: string[]
   notices: { kind: string; at: string }[]

@@ -52,20 +52,13 @@ export function addRecoveryCommands(program: Command, context: CliContext): void
       print(terminal, 'Look at who can read your mail, then: npx hearthlock recover --email <address>')
     })
 
-  const email = program.command('email').description('confirm your address, or change it')
-  email
-    .command('send-code')
-    .description('have a code mailed to your address')
-    .action(async () => {
-      await customer().request('POST', '/v1/me/email/verification')
-      print(terminal, 'A code is on its way, good for 15 minutes. Then: npx hearthlock email verify <code>')
-    })
+  const email = program.command('email').description('change your address')
   email
     .command('verify <code>')
-    .description('confirm your address, or the new one, with the code that was mailed to it')
+    .description('confirm your new address with the code that was mailed to it')
     .action(async (code: string) => {
       await customer().request('POST', '/v1/me/email/verify', { body: { code } })
-      print(terminal, 'Confirmed.')
+      print(terminal, 'Confirmed. The account has the new address.')
     })
   email
     .command('change <address>')

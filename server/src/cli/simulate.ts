@@ -7,6 +7,7 @@ import type { SimulatedDevice, Simulator } from '../simulator/index.ts'
 import type { CliContext } from './context.ts'
 import { patiently } from './patiently.ts'
 import type { HouseholdShape, ProvisionedShape } from './shapes.ts'
+import { signUpByOutbox } from './sign-up-by-outbox.ts'
 import { print } from './terminal.ts'
 import { wholeNumber } from './whole-number.ts'
 
@@ -147,11 +148,12 @@ async function claimFleet(
 }
 
 /** A customer of the simulation, with an address and a password that nobody has. */
-async function newCustomer({ config, clock }: CliContext): Promise<Client> {
+async function newCustomer({ config, clock, as }: CliContext): Promise<Client> {
   const customer = createClient({ baseUrl: config.url, store: memorySessionStore(), clock })
   const email = new Personal(`simulated-${randomBytes(8).toString('hex')}@example.org`)
   const password = new Secret(randomBytes(18).toString('base64url'))
-  await patiently(() => customer.signUp({ email, name: new Personal('Simulated'), password }))
+  const person = { email, name: new Personal('Simulated'), password }
+  await signUpByOutbox({ customer, operator: as('operator'), person })
   await patiently(() => customer.signIn({ clientId: 'hearthlock-cli', email, password }))
   return customer
 }

@@ -28,7 +28,11 @@ export function addStartCommand(program: Command, context: CliContext): void {
       try {
         describe(terminal, config, server, context.clock.nowMs() - began)
         const demo = options.demo
-          ? await (await import('./demo.ts')).startDemo({ context, server })
+          ? await (await import('./demo.ts')).startDemo({
+              context,
+              server,
+              sendsLetters: config.smtp !== undefined,
+            })
           : suggest(terminal, server)
         print(terminal)
         print(terminal, 'Ctrl-C stops it. docs/operations.md tells how to configure it.')

@@ -27,12 +27,17 @@ export interface PasskeyLink {
   url: Secret
 }
 
+/** A sign-up whose code has not come back. */
+export interface SignUp {
+  signUpId: string
+}
+
 /** Hearthlock's public HTTP API, for one account. All methods throw ClientError. */
 export interface Client {
-  /** The answer does not tell whether the address had an account already. */
-  signUp(person: { email: Personal; name: Personal; password: Secret }): Promise<void>
-  /** Answers the link by which the passkey is made, and the account with it. */
-  signUpWithPasskey(person: { email: Personal; name: Personal }): Promise<PasskeyLink>
+  /** The answer, which `confirmSignUp` wants again, does not tell whether the address has an account already. */
+  signUp(person: { email: Personal; name: Personal; password?: Secret | undefined }): Promise<SignUp>
+  /** By the mailed code. Without a password: the link by which the passkey is made, and the account with it. */
+  confirmSignUp(signUp: SignUp & { code: Secret }): Promise<PasskeyLink | undefined>
   /**
    * Makes a passkey here, by a link; nothing but this program has its private key. `keep` comes before the server hears
    * of it: an account whose one passkey was lost on the way would be lost, too.
@@ -120,12 +125,15 @@ export function createClient({ baseUrl: given, store, clock = systemClock }: Cli
 
   return {
     async signUp({ email, name, password }) {
-      const body = { email: email.reveal(), name: name.reveal(), password: password.reveal() }
-      await read(await publicly('POST', '/v1/sign-up', { body }))
+      const body = { email: email.reveal(), name: name.reveal(), password: password?.reveal() }
+      const { signUpId } = (await read(await publicly('POST', '/v1/sign-up', { body }))) as Partial<SignUp>
+      if (typeof signUpId !== 'string') throw unexpected('signUpId')
+      return { signUpId }
     },
-    async signUpWithPasskey({ email, name }) {
-      const body = { email: email.reveal(), name: name.reveal() }
-      return linkOf(await read(await publicly('POST', '/v1/sign-up', { body })))
+    async confirmSignUp({ signUpId, code }) {
+      const body = { signUpId, code: code.reveal() }
+      const answer = await read(await publicly('POST', '/v1/sign-up/confirm', { body }))
+      return (answer as { passkey?: unknown }).passkey === undefined ? undefined : linkOf(answer)
     },
     async makePasskey({ url }, { name, keep } = {}) {
       const link = new URL(url.reveal())

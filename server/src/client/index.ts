@@ -4,6 +4,7 @@ export {
   createClient,
   type PasskeyLink,
   type RequestOptions,
+  type SignUp,
 } from './client.ts'
 export { ClientError, isClientError } from './client-error.ts'
 export type { LiveOptions, LiveUpdate } from './live.ts'

@@ -22,7 +22,8 @@ export const errorCatalogue = {
   rate_limited: 'Too many requests. Wait before trying again.',
   root_key_refused: 'The root key cannot be used.',
   second_factor_needed: 'This account needs the code of its authenticator app as well.',
-  sign_in_refused: 'The e-mail address or the password is not right.',
+  sign_in_refused:
+    'The e-mail address or the password is not right. After signing up, confirm the address with the mailed code first.',
   start_refused: 'Hearthlock did not start.',
   stale_tenure: 'The tenure of this device has ended.',
   too_large: 'The request is larger than allowed.',

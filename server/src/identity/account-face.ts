@@ -2,7 +2,7 @@ import { type AccountId, type Personal, recordFields, type Secret, type Tx } fro
 
 /** Letters that this room writes. `main` hands them to whoever sends letters. */
 export type AccountLetter =
-  | { kind: 'email_verification' | 'recovery_code'; code: Secret }
+  | { kind: 'sign_up' | 'email_verification' | 'recovery_code'; code: Secret }
   | {
       kind: 'address_in_use' | 'address_changed' | 'recovered' | 'recovery_denied' | 'session_ended_by_reuse'
     }
@@ -54,18 +54,11 @@ export interface Asking {
 
 /** What a person does about their own account: its address, its recovery, its sessions. */
 export interface AccountCare {
-  emailVerified(accountId: AccountId): Promise<boolean>
-  /** Mails a code to the account's address. @throws AppError rate_limited */
-  requestEmailVerification(accountId: AccountId): Promise<void>
-  /**
-   * With the code of `requestEmailVerification` the address is confirmed, with that of `requestEmailChange` it becomes
-   * the account's. @throws AppError code_refused, rate_limited
-   */
+  /** With the code of `requestEmailChange` the new address becomes the account's. @throws AppError code_refused, rate_limited */
   verifyEmail(accountId: AccountId, code: Secret): Promise<void>
   /**
    * Mails a code to the new address; answers alike when somebody has it. The old one holds until the code has come back.
-   * The
-   * caller asks for a fresh sign-in first. @throws AppError held_back, invalid_request, rate_limited
+   * The caller asks for a fresh sign-in first. @throws AppError held_back, invalid_request, rate_limited
    */
   requestEmailChange(principal: Asking, email: Personal): Promise<void>
 
@@ -73,7 +66,7 @@ export interface AccountCare {
   requestRecovery(o: { email: Personal; remoteAddress: string | undefined }): Promise<void>
   /**
    * A new password, by the mailed code, and the second factor where the account has one. Tells every session, and holds back
-   * locks and cameras. An account whose address was never confirmed loses everything else that could sign in.
+   * locks and cameras.
    * @throws AppError code_refused (also without such an account), second_factor_needed, invalid_request, rate_limited, unavailable
    */
   completeRecovery(o: {

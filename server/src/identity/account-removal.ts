@@ -1,7 +1,9 @@
 import { type AccountId, AppError, type Tx } from '../core/index.ts'
+import type { Vault } from '../vault/index.ts'
 import type { AccountChanges } from './account-changes.ts'
 import type { Accounts } from './accounts.ts'
 import type { Sessions } from './sessions.ts'
+import type { SignUps } from './sign-ups.ts'
 import type { IdentityTables } from './tables.ts'
 
 export interface AccountRemoval {
@@ -14,8 +16,10 @@ export interface AccountRemoval {
 }
 
 export function createAccountRemoval(o: {
+  vault: Pick<Vault, 'read'>
   accounts: Accounts
   sessions: Sessions
+  signUps: SignUps
   changes: AccountChanges
 }): AccountRemoval {
   return {
@@ -36,6 +40,8 @@ export function createAccountRemoval(o: {
       for (const table of ['identity.mailed_code', 'identity.recovery', 'identity.notice'] as const) {
         await tables.deleteFrom(table).where('account_id', '=', accountId).execute()
       }
+      // Sealed under no key of theirs: it has to go by itself.
+      await o.signUps.removeOf(tx, (await o.vault.read(accountId)).email)
       // What refers to the account's row goes with it: passkeys, for one.
       await o.accounts.remove(tx, accountId)
       return () => o.changes.sessions(accountId)

@@ -13,7 +13,6 @@ export interface Account {
 export interface StoredAccount extends Account {
   /** Absent: this account has passkeys only. */
   sealedPassword: Buffer | undefined
-  emailVerified: boolean
 }
 
 export interface AccountsOptions {
@@ -23,14 +22,12 @@ export interface AccountsOptions {
 }
 
 export interface Accounts {
-  /** Its address counts as not confirmed. */
-  add(tx: Tx, account: Omit<StoredAccount, 'emailVerified'>): Promise<void>
+  add(tx: Tx, account: StoredAccount): Promise<void>
   find(accountId: AccountId): Promise<StoredAccount | undefined>
   /** The same password, sealed anew; nothing when it has been replaced since it was read. */
   resealPassword(accountId: AccountId, o: { from: Buffer; to: Buffer }): Promise<void>
   /** Sign-ins that have begun before now, but have no session yet, get none. Locks the account's row. */
   replacePassword(tx: Tx, accountId: AccountId, sealedPassword: Buffer | undefined): Promise<void>
-  setEmailVerified(tx: Tx, accountId: AccountId): Promise<void>
   /** See `replacePassword`. Shares a lock on the row until the commit. */
   signInsFrom(tx: Tx, accountId: AccountId): Promise<number>
   setRoles(tx: Tx, accountId: AccountId, roles: OperatorRole[]): Promise<void>
@@ -66,7 +63,6 @@ export function createAccounts({ database, keys, clock }: AccountsOptions): Acco
           kind: row.kind,
           roles: row.roles,
           sealedPassword: row.sealed_password ?? undefined,
-          emailVerified: row.email_verified,
         }
       )
     },
@@ -87,14 +83,6 @@ export function createAccounts({ database, keys, clock }: AccountsOptions): Acco
           sealed_password: sealedPassword ?? null,
           sign_ins_from: sealing.seal(signInsPlace(accountId), now),
         })
-        .where('account_id', '=', accountId)
-        .execute()
-    },
-    async setEmailVerified(tx, accountId) {
-      await tx
-        .withTables<IdentityTables>()
-        .updateTable('identity.account')
-        .set({ email_verified: true })
         .where('account_id', '=', accountId)
         .execute()
     },

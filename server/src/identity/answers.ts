@@ -15,6 +15,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   invalid_request: 400,
   sign_in_refused: 401,
   not_found: 404,
+  conflict: 409,
   code_refused: 422,
   too_large: 413,
   second_factor_needed: 422,

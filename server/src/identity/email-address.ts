@@ -9,17 +9,15 @@ import {
 import type { Vault } from '../vault/index.ts'
 import type { AccountChanges } from './account-changes.ts'
 import type { AccountCare, SendLetter } from './account-face.ts'
-import type { Accounts } from './accounts.ts'
 import { evenTime } from './even-time.ts'
 import type { MailedCodes } from './mailed-codes.ts'
 import type { Notices } from './notices.ts'
 import type { RateLimits } from './rate-limits.ts'
 
-/** That an address is its account's, and another one in its place. */
+/** Another address in the place of an account's. */
 export function createEmailAddress(o: {
   database: Database
   vault: Vault
-  accounts: Accounts
   codes: MailedCodes
   notices: Notices
   changes: AccountChanges
@@ -27,32 +25,21 @@ export function createEmailAddress(o: {
   sendLetter: SendLetter
   isHeldBack: AccountCare['isHeldBack']
   answerMs: number
-}): Pick<AccountCare, 'emailVerified' | 'requestEmailVerification' | 'verifyEmail' | 'requestEmailChange'> {
-  async function confirm(accountId: AccountId, code: Secret): Promise<boolean> {
-    if (!(await o.codes.attempt(accountId, 'verify_email', code))) return false
-    return await o.database.transaction(async (tx) => {
-      if (!(await o.codes.use(tx, accountId, 'verify_email', code))) return false
-      await o.accounts.setEmailVerified(tx, accountId)
-      return true
-    })
-  }
-
-  async function change(accountId: AccountId, code: Secret): Promise<boolean> {
+}): Pick<AccountCare, 'verifyEmail' | 'requestEmailChange'> {
+  async function change(accountId: AccountId, code: Secret): Promise<void> {
     const address = await o.codes.attempt(accountId, 'change_email', code)
-    if (!address) return false
+    if (!address) throw new AppError('code_refused')
     const { email: former } = await o.vault.read(accountId)
     await o.database.transaction(async (tx) => {
       if (!(await o.codes.use(tx, accountId, 'change_email', code))) throw new AppError('code_refused')
       // Somebody else signed up with it and confirmed it meanwhile.
       if ((await o.vault.changeEmail(tx, accountId, address)) === 'taken') throw new AppError('code_refused')
-      await o.accounts.setEmailVerified(tx, accountId)
       // What was mailed to the former address opens nothing any more.
       await o.codes.endAll(tx, accountId)
       await o.notices.add(tx, accountId, 'address_changed')
       await o.sendLetter(tx, { to: former, letter: { kind: 'address_changed' } })
     })
     o.changes.notice(accountId)
-    return true
   }
 
   /** To somebody who has the address already there is nothing to confirm; they are told that it was tried. */
@@ -68,23 +55,9 @@ export function createEmailAddress(o: {
   }
 
   return {
-    async emailVerified(accountId) {
-      return (await o.accounts.find(accountId))?.emailVerified ?? false
-    },
-
-    async requestEmailVerification(accountId) {
-      o.limits.spendForSignedIn('mail', accountId)
-      const { email } = await o.vault.read(accountId)
-      await o.database.transaction(async (tx) => {
-        const code = await o.codes.issue(tx, { accountId, purpose: 'verify_email', address: email })
-        await o.sendLetter(tx, { to: email, letter: { kind: 'email_verification', code } })
-      })
-    },
-
     async verifyEmail(accountId, code) {
       o.limits.spendForSignedIn('code', accountId)
-      if (!(await confirm(accountId, code)) && !(await change(accountId, code)))
-        throw new AppError('code_refused')
+      await change(accountId, code)
     },
 
     async requestEmailChange(principal, email) {

@@ -98,7 +98,7 @@ export function createMakeOperator(o: Omit<EnrolmentOptions, 'registration' | 'l
     })
   }
 
-  return async (tx: Tx, ticket: Extract<Ticket, { for: 'operator' }>): Promise<'added'> => {
+  return async (tx: Tx, ticket: Extract<Ticket, { for: 'operator' }>): Promise<void> => {
     const { accountId, code } = ticket
     const first = await o.firstCodes.take(code, tx)
     if (first && (await o.accounts.anyOperator(tx))) throw refused()
@@ -111,13 +111,12 @@ export function createMakeOperator(o: Omit<EnrolmentOptions, 'registration' | 'l
       if ((await o.passkeys.count(accountId, tx)) > 0) throw taken()
       await o.accounts.setRoles(tx, accountId, roles)
       await record(tx, accountId, enrolment)
-      return 'added'
+      return
     }
     const person = { email: new Personal(ticket.email), name: new Personal(ticket.name) }
     if ((await o.vault.add(tx, { accountId, kind: 'operator', ...person })) === 'taken') throw taken()
     await o.accounts.add(tx, { accountId, kind: 'operator', roles, sealedPassword: undefined })
     await record(tx, accountId, enrolment)
-    return 'added'
   }
 }
 

@@ -89,7 +89,8 @@ export interface OperatorFace {
 export interface NewPerson {
   email: Personal
   name: Personal
-  password: Secret
+  /** Absent: the account is to have a passkey and no password. */
+  password?: Secret | undefined
   /** `socket.remoteAddress`; without it only the limit per account applies. */
   remoteAddress?: string | undefined
 }
@@ -98,12 +99,21 @@ export interface Identity extends AccountCare {
   start(): Promise<void>
   close(): Promise<void>
   /**
-   * Makes a customer's account. Answers alike, after like work, whether or not the address is taken.
-   * @throws AppError invalid_request (address or password), rate_limited, unavailable
+   * Mails a code, good for a day, with which a customer's account comes into being. Answers alike, after like work, whether or
+   * not the address has one already; then the letter says so, and holds no code.
+   * @throws AppError invalid_request (address, name or password), rate_limited, unavailable
    */
-  signUp(person: NewPerson): Promise<void>
-  /** The same without a password: the account comes into being with its passkey. */
-  signUpWithPasskey(person: Omit<NewPerson, 'password'>): Promise<PasskeyLink>
+  signUp(person: NewPerson): Promise<{ signUpId: string }>
+  /**
+   * Makes the account, by the code that was mailed for this very sign-up.
+   * @returns where the sign-up had no password: the link by which the passkey is made, and the account with it
+   * @throws AppError code_refused, conflict (the address got an account meanwhile), rate_limited
+   */
+  confirmSignUp(o: {
+    signUpId: string
+    code: Secret
+    remoteAddress: string | undefined
+  }): Promise<PasskeyLink | undefined>
   /**
    * Sets a password, or another one, and ends every other session. `byFreshSignIn`: the caller's sign-in is a fresh one;
    * when it was made with a passkey, the present password is not asked for.

@@ -41,6 +41,7 @@ import { createSecondStep, type HalfSignedIn } from './second-step.ts'
 import { createSessions } from './sessions.ts'
 import { createSignIn } from './sign-in.ts'
 import { createMakeCustomer, createSignUp } from './sign-up.ts'
+import { createSignUps } from './sign-ups.ts'
 import { loadSigningKey } from './signing-key.ts'
 import { createWebAuthn, loadWebAuthn } from './webauthn.ts'
 
@@ -88,6 +89,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   const artifacts = createArtifacts({ database, keys, clock, onGrantEnd: changes.sessions, onReuse })
   const sessions = createSessions({ database, keys, clock, accounts, artifacts })
   const codes = createMailedCodes({ database, keys, clock })
+  const signUps = createSignUps({ database, keys, clock })
   const recoveries = createRecoveries({ database, keys, clock })
   const callers = createCallers()
   const passwords = createPasswords({ keys, ...limits, cost: options.passwordCost })
@@ -102,7 +104,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   const tickets = createOneUse<Ticket>({ database, keys, clock, kind: 'passkey' })
   const firstCodes = createOneUse<Enrolment>({ database, keys, clock, kind: 'first-operator' })
   const invitations = createOneUse<Enrolment>({ database, keys, clock, kind: 'operator' })
-  const makeCustomer = createMakeCustomer({ vault, accounts, codes, sendLetter })
+  const makeCustomer = createMakeCustomer({ vault, accounts })
   const recordAct = options.recordAct ?? recordNothing
   const enrolmentParts = { database, vault, accounts, passkeys, firstCodes, invitations, recordAct }
   const makeOperator = createMakeOperator(enrolmentParts)
@@ -115,7 +117,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     accounts,
     passwords,
     limits: rateLimits,
-    codes,
+    signUps,
     sendLetter,
     answerMs: limits.signUpAnswerMs,
     registration: () => running().registration,
@@ -144,7 +146,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     limits: rateLimits,
     registration: () => running().registration,
   })
-  const removal = createAccountRemoval({ accounts, sessions, changes })
+  const removal = createAccountRemoval({ vault, accounts, sessions, signUps, changes })
   const operators = createOperators({
     database,
     vault,
@@ -189,7 +191,6 @@ export function createIdentity(options: IdentityOptions): Identity {
       tickets,
       challenges,
       makeAccount,
-      answerMs: limits.signUpAnswerMs,
     })
     const interaction = createInteraction({
       provider,
@@ -245,6 +246,7 @@ export function createIdentity(options: IdentityOptions): Identity {
       artifacts.sweep(),
       sweepOneUse({ database, clock }),
       codes.sweep(),
+      signUps.sweep(),
       recoveries.sweep(),
       notices.sweep(),
     ]

@@ -11,7 +11,6 @@ import {
 } from '../core/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { Accounts } from './accounts.ts'
-import { evenTime } from './even-time.ts'
 import type { PasskeyLink } from './face.ts'
 import type { OneUse } from './one-use.ts'
 import { type Challenge, newChallenge, userHandleOf } from './passkey-sign-in.ts'
@@ -33,8 +32,8 @@ interface AccountTicket {
   sessionId?: string
 }
 
-/** Makes the account of a ticket; `taken` when its address has one already, which nobody may learn. */
-export type MakeAccount = (tx: Tx, person: Exclude<Ticket, { for: 'account' }>) => Promise<'added' | 'taken'>
+/** Makes the account of a ticket, which was given for a mailed code or an operator's. @throws AppError conflict */
+export type MakeAccount = (tx: Tx, person: Exclude<Ticket, { for: 'account' }>) => Promise<void>
 
 /** How passkeys are made: by whoever holds a link, once, within ten minutes. */
 export interface PasskeyRegistration {
@@ -62,7 +61,6 @@ export function createPasskeyRegistration(o: {
   tickets: OneUse<Ticket>
   challenges: OneUse<Challenge>
   makeAccount: MakeAccount
-  answerMs: number
 }): PasskeyRegistration {
   async function personOf(ticket: Ticket): Promise<{ email: Personal; name: Personal }> {
     if (ticket.for === 'account') return await o.vault.read(ticket.accountId)
@@ -103,16 +101,13 @@ export function createPasskeyRegistration(o: {
       const waiting = await o.challenges.take(nameOf(secret))
       if (!waiting) throw linkEnded()
       const credential = await o.webauthn.verifyCreation(response, waiting.challenge)
-      await evenTime(o.answerMs, () =>
-        o.database.transaction(async (tx) => {
-          const ticket = await o.tickets.take(secret.reveal(), tx)
-          if (!ticket) throw linkEnded()
-          // Who signs up with somebody else's address sees the same answer, and has a passkey that opens nothing.
-          if (ticket.for !== 'account' && (await o.makeAccount(tx, ticket)) === 'taken') return
-          await o.passkeys.add(tx, ticket.accountId, credential, name)
-          if (ticket.for === 'account' && !(await mayStill(tx, ticket))) throw linkEnded()
-        }),
-      )
+      await o.database.transaction(async (tx) => {
+        const ticket = await o.tickets.take(secret.reveal(), tx)
+        if (!ticket) throw linkEnded()
+        if (ticket.for !== 'account') await o.makeAccount(tx, ticket)
+        await o.passkeys.add(tx, ticket.accountId, credential, name)
+        if (ticket.for === 'account' && !(await mayStill(tx, ticket))) throw linkEnded()
+      })
     },
   }
 }

@@ -26,7 +26,7 @@ export interface OtherCredentials {
    * @throws AppError second_factor_needed when the account has one and `otp` is missing or wrong
    */
   checkSecondFactor(accountId: AccountId, otp: Secret | undefined): Promise<void>
-  /** Those that were added at that time or later; with 0, all. */
+  /** Those that were added at that time or later. */
   removeSince(tx: Tx, accountId: AccountId, sinceMs: number): Promise<void>
 }
 
@@ -108,16 +108,10 @@ export function createRecovery(
         const sealedPassword = await o.passwords.seal(accountId, newPassword)
         const right = await o.codes.attempt(accountId, 'recover', code)
         if (!right || !account) throw new AppError('code_refused')
-        // Whoever signed up with somebody else's address may have added a second factor of their own.
-        if (account.emailVerified) await o.others.checkSecondFactor(accountId, otp)
+        await o.others.checkSecondFactor(accountId, otp)
         await o.database.transaction(async (tx) => {
           if (!(await o.codes.use(tx, accountId, 'recover', code))) throw new AppError('code_refused')
           await o.accounts.replacePassword(tx, accountId, sealedPassword)
-          if (!account.emailVerified) {
-            await o.sessions.end(tx, accountId, () => true)
-            await o.others.removeSince(tx, accountId, 0)
-            await o.accounts.setEmailVerified(tx, accountId)
-          }
           await o.codes.endAll(tx, accountId)
           const { waitsUntilMs } = await o.recoveries.begin(tx, accountId)
           await o.holds.begin(tx, accountId, waitsUntilMs)

@@ -11,7 +11,6 @@ export type IdentityTables = {
     kind: AccountKind
     roles: Set<OperatorRole[], OperatorRole[]>
     sealed_password: Set<Buffer | null, Buffer | null>
-    email_verified: ColumnType<boolean, boolean | undefined, boolean>
     sign_ins_from: ColumnType<Buffer | null, Buffer | null | undefined, Buffer | null>
   }
   'identity.artifact': {
@@ -35,7 +34,15 @@ export type IdentityTables = {
   'identity.signing_key': { only_one: ColumnType<boolean, true | undefined, never>; sealed: Buffer }
   'identity.mailed_code': {
     account_id: AccountId
-    purpose: 'verify_email' | 'change_email' | 'recover'
+    purpose: 'change_email' | 'recover'
+    code_digest: Buffer
+    tries: ColumnType<number, number | undefined, number>
+    sealed: Buffer
+    expires_hour: Date
+  }
+  'identity.sign_up': {
+    handle_digest: Buffer
+    email_digest: Buffer
     code_digest: Buffer
     tries: ColumnType<number, number | undefined, number>
     sealed: Buffer

@@ -2,17 +2,29 @@ import { A_DAY, kind } from './letter-kind.ts'
 
 /** No letter here repeats a name that somebody typed: a stranger could sign up with a message to the addressee as "name". */
 export const accountLetters = {
+  sign_up: kind<'code'>({
+    subject: 'Your Hearthlock code',
+    usefulMinutes: A_DAY,
+    text: ({
+      code,
+    }) => `Somebody, most likely you, wants a Hearthlock account with this address. If it was you, enter this
+code within a day where you signed up:
+
+    ${code}
+
+Give it to nobody. If it was not you, do nothing: without the code there is no account.`,
+  }),
   email_verification: kind<'code'>({
     subject: 'Your Hearthlock code',
     usefulMinutes: 15,
     text: ({
       code,
-    }) => `Somebody, most likely you, gave this address for a Hearthlock account. To confirm that it is
+    }) => `Somebody, most likely you, wants this address for their Hearthlock account. To confirm that it is
 yours, enter this code within 15 minutes:
 
     ${code}
 
-If it was not you, do nothing: without the code the address is not confirmed.`,
+Give it to nobody. If it was not you, do nothing: without the code nothing changes.`,
   }),
   address_in_use: kind({
     subject: 'You have a Hearthlock account already',

@@ -2,13 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Client, createClient, memorySessionStore } from '../../src/client/index.ts'
 import { newId, Personal, Secret } from '../../src/core/index.ts'
-import { type Rooms, startRooms } from '../support/start-rooms.ts'
+import { join, type Rooms, startRooms } from '../support/start-rooms.ts'
 
 const PASSWORD = new Secret('correct horse battery staple')
 const NEW_PASSWORD = 'another long password'
 
 interface Me {
-  emailVerified: boolean
   notices: { noticeId: string; kind: string }[]
 }
 
@@ -29,7 +28,7 @@ describe('care of an account over HTTP', () => {
       return client
     }
     const stranger = createClient({ baseUrl: rooms.url, store: memorySessionStore() })
-    await stranger.signUp({ email: new Personal(email), name: new Personal('Ada'), password: PASSWORD })
+    await join({ client: stranger, mail: rooms.mail, email: new Personal(email), password: PASSWORD })
     return { email, signedIn, stranger }
   }
   const me = (client: Client) => client.request<Me>('GET', '/v1/me')
@@ -49,15 +48,6 @@ describe('care of an account over HTTP', () => {
     const code = await mailedCode('recovery_code', email)
     await post(stranger, '/v1/recovery/complete', { email, code, newPassword: NEW_PASSWORD }, false)
   }
-
-  it('an address is confirmed with the code of the letter', async () => {
-    const ada = await person()
-    const client = await ada.signedIn()
-    expect(await me(client)).toMatchObject({ emailVerified: false, notices: [] })
-    await post(client, '/v1/me/email/verify', { code: await mailedCode('email_verification', ada.email) })
-    expect(await me(client)).toMatchObject({ emailVerified: true })
-    expect(await post(client, '/v1/me/email/verification')).toEqual({})
-  })
 
   it('asking for a recovery is answered alike with and without an account', async () => {
     const ada = await person()
@@ -80,8 +70,6 @@ describe('care of an account over HTTP', () => {
   it('a recovery is told on open live streams, and holds the account back until an older session confirms', async () => {
     const ada = await person()
     const before = await ada.signedIn()
-    const code = await mailedCode('email_verification', ada.email)
-    await post(before, '/v1/me/email/verify', { code })
     const { householdId } = await before.request<{ householdId: string }>('POST', '/v1/households', {
       body: { name: 'Cottage' },
     })
@@ -115,7 +103,6 @@ describe('care of an account over HTTP', () => {
   it('a notice is put away by its owner only', async () => {
     const ada = await person()
     const client = await ada.signedIn()
-    await post(client, '/v1/me/email/verify', { code: await mailedCode('email_verification', ada.email) })
     await recover(ada)
     const { notices } = await me(client)
     const eve = await (await person()).signedIn()
@@ -158,7 +145,7 @@ describe('care of an account over HTTP', () => {
     try {
       const client = createClient({ baseUrl: raced.url, store: memorySessionStore() })
       const email = new Personal('ada@example.org')
-      await client.signUp({ email, name: new Personal('Ada'), password: PASSWORD })
+      await join({ client, mail: raced.mail, email, password: PASSWORD })
       await client.signIn({ clientId: 'hearthlock-cli', email, password: PASSWORD })
       const home = await client.request<{ householdId: string }>('POST', '/v1/households', {
         body: { name: 'Flat' },
@@ -179,7 +166,7 @@ describe('care of an account over HTTP', () => {
     try {
       const client = createClient({ baseUrl: later.url, store: memorySessionStore(), clock })
       const email = new Personal('ada@example.org')
-      await client.signUp({ email, name: new Personal('Ada'), password: PASSWORD })
+      await join({ client, mail: later.mail, email, password: PASSWORD })
       await client.signIn({ clientId: 'hearthlock-cli', email, password: PASSWORD })
       const change = () => post(client, '/v1/me/email', { email: 'new@example.org' })
       expect(await change()).toEqual({})

@@ -16,6 +16,7 @@ type Document = {
 
 const open = [
   '/v1/sign-up',
+  '/v1/sign-up/confirm',
   '/v1/recovery',
   '/v1/recovery/complete',
   '/v1/operators',

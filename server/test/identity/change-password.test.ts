@@ -7,7 +7,7 @@ import { UserAgent } from './support/user-agent.ts'
 let s: Setup
 beforeEach(async () => {
   s = await setUp()
-  await s.identity.signUp(ada)
+  await s.join(ada)
 })
 afterEach(() => s.close())
 
@@ -67,7 +67,7 @@ describe('changing the password', () => {
   it('is not a way to guess the present one', async () => {
     await s.close()
     s = await setUp({ limits: { codePerAccount: { burst: 2, everySeconds: 60 } } })
-    await s.identity.signUp(ada)
+    await s.join(ada)
     const here = await (await signedIn())()
     for (let i = 0; i < 2; i++) {
       await expect(change(here, new Secret('not the password'))).rejects.toMatchObject({

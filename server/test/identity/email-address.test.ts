@@ -9,7 +9,7 @@ let principal: Principal
 let accountId: AccountId
 const start = async (limits: Partial<IdentityLimits> = {}) => {
   s = await setUp({ limits })
-  await s.identity.signUp(ada)
+  await s.join(ada)
   const agent = new UserAgent(s.url)
   const { access_token } = await agent.signIn(ada.email.reveal(), ada.password.reveal())
   principal = await s.identity.authenticate(await agent.request(access_token))
@@ -21,38 +21,29 @@ afterEach(() => s.close())
 const other = new Personal('Ada.New@example.org')
 const refused = { code: 'code_refused' }
 
-describe('a confirmed address', () => {
-  it('is one whose mailed code came back: at the sign-up, or asked for again', async () => {
-    expect(await s.identity.emailVerified(accountId)).toBe(false)
-    const atSignUp = await s.lastLetter()
-    expect(atSignUp).toMatchObject({ kind: 'email_verification', to: 'ada@example.org' })
-    await s.identity.requestEmailVerification(accountId)
-    const again = await s.lastLetter()
-    expect(again.code.reveal()).not.toBe(atSignUp.code.reveal())
-    await expect(s.identity.verifyEmail(accountId, new Secret('00000-00000'))).rejects.toMatchObject(refused)
-    await s.identity.verifyEmail(accountId, again.code)
-    expect(await s.identity.emailVerified(accountId)).toBe(true)
-    await expect(s.identity.verifyEmail(accountId, again.code)).rejects.toMatchObject(refused)
-  })
-
-  it('does not come of a code that is too old, or that another account was sent', async () => {
-    const { code } = await s.lastLetter()
-    await s.identity.signUp({ ...ada, email: new Personal('eve@example.org') })
+describe('codes for another address', () => {
+  it('do not work when wrong, too old, or sent for another account', async () => {
+    await s.join({ ...ada, email: new Personal('eve@example.org') })
+    const eve = new UserAgent(s.url)
+    const { access_token } = await eve.signIn('eve@example.org', ada.password.reveal())
+    await s.identity.requestEmailChange(await s.identity.authenticate(await eve.request(access_token)), other)
     const { code: eves } = await s.lastLetter()
     await expect(s.identity.verifyEmail(accountId, eves)).rejects.toMatchObject(refused)
+    await expect(s.identity.verifyEmail(accountId, new Secret('00000-00000'))).rejects.toMatchObject(refused)
+    await s.identity.requestEmailChange(principal, other)
+    const { code } = await s.lastLetter()
     s.clock.advance(15 * 60)
     await expect(s.identity.verifyEmail(accountId, code)).rejects.toMatchObject(refused)
-    expect(await s.identity.emailVerified(accountId)).toBe(false)
+    expect((await s.vault.read(accountId)).email.reveal()).toBe('ada@example.org')
   })
 
-  it('bounds letters and guesses of whoever is signed in', async () => {
+  it('are bounded, in letters and in guesses', async () => {
     await s.close()
     const few = { burst: 2, everySeconds: 60 }
     await start({ mailPerAccount: few, codePerAccount: few })
     // A minute, less what has passed meanwhile.
     const limited = { code: 'rate_limited', retryAfterSeconds: expect.closeTo(60, -1) }
-    for (let i = 0; i < 2; i++) await s.identity.requestEmailVerification(accountId)
-    await expect(s.identity.requestEmailVerification(accountId)).rejects.toMatchObject(limited)
+    for (let i = 0; i < 2; i++) await s.identity.requestEmailChange(principal, other)
     await expect(s.identity.requestEmailChange(principal, other)).rejects.toMatchObject(limited)
     const guess = () => s.identity.verifyEmail(accountId, new Secret('00000-00000'))
     for (let i = 0; i < 2; i++) await expect(guess()).rejects.toMatchObject(refused)
@@ -68,7 +59,6 @@ describe('another address', () => {
     expect((await s.vault.read(accountId)).email.reveal()).toBe('ada@example.org')
     await s.identity.verifyEmail(accountId, letter.code)
     expect((await s.vault.read(accountId)).email.reveal()).toBe('Ada.New@example.org')
-    expect(await s.identity.emailVerified(accountId)).toBe(true)
     expect(await s.lastLetter()).toMatchObject({ kind: 'address_changed', to: 'ada@example.org' })
     expect(await s.identity.notices(accountId)).toMatchObject([{ kind: 'address_changed' }])
     const agent = new UserAgent(s.url)
@@ -92,7 +82,7 @@ describe('another address', () => {
   })
 
   it('that somebody has answers alike, tells its owner, and changes nothing', async () => {
-    await s.identity.signUp({ ...ada, email: other })
+    await s.join({ ...ada, email: other })
     expect(await s.identity.requestEmailChange(principal, other)).toBeUndefined()
     expect(await s.lastLetter()).toMatchObject({ kind: 'address_in_use', to: 'Ada.New@example.org' })
     expect((await s.vault.read(accountId)).email.reveal()).toBe('ada@example.org')
@@ -101,13 +91,13 @@ describe('another address', () => {
   it('that somebody took meanwhile stays theirs', async () => {
     await s.identity.requestEmailChange(principal, other)
     const { code } = await s.lastLetter()
-    await s.identity.signUp({ ...ada, email: other })
+    await s.join({ ...ada, email: other })
     await expect(s.identity.verifyEmail(accountId, code)).rejects.toMatchObject(refused)
     expect((await s.vault.read(accountId)).email.reveal()).toBe('ada@example.org')
   })
 
   it('goes to one of two who want it at the same moment', async () => {
-    await s.identity.signUp({ ...ada, email: new Personal('eve@example.org') })
+    await s.join({ ...ada, email: new Personal('eve@example.org') })
     const eve = new UserAgent(s.url)
     const { access_token } = await eve.signIn('eve@example.org', ada.password.reveal())
     const eves = await s.identity.authenticate(await eve.request(access_token))

@@ -58,7 +58,7 @@ function formsOf(value: string): string[] {
 describe('what identity stores', () => {
   it('holds no identifier, token, code, cookie, key thumbprint or address in any form', async () => {
     const code = (await s.identity.operatorEnrolment()) as Secret
-    await s.identity.signUp(ada)
+    await s.join(ada)
     const agent = new UserAgent(s.url)
     agent.key = await newProofKey()
 
@@ -82,6 +82,15 @@ describe('what identity stores', () => {
     const link = new URL(
       (await s.identity.passkeys.add({ accountId: account, sessionId })).url.reveal(),
     ).hash.slice(1)
+    await s.identity.requestRecovery({ email: ada.email, remoteAddress: undefined })
+    const { code: recovery } = await s.lastLetter()
+    const waiting = {
+      ...ada,
+      email: new Personal('waiting@example.org'),
+      name: new Personal('Waiting Person'),
+    }
+    const { signUpId } = await s.identity.signUp(waiting)
+    const { code: signUpCode } = await s.lastLetter()
     const invitation = await s.identity.inviteOperator({ invitedBy: account, roles: ['support'] })
 
     const cookies = [...agent.cookies.values(), ...pending.cookies.values()]
@@ -108,6 +117,13 @@ describe('what identity stores', () => {
       code: code.reveal(),
       typedCode: code.reveal().replaceAll('-', ''),
       invitation: invitation.reveal().replaceAll('-', ''),
+      recovery: recovery.reveal(),
+      typedRecovery: recovery.reveal().replaceAll('-', ''),
+      waitingEmail: 'waiting@example.org',
+      waitingName: 'Waiting Person',
+      signUpId,
+      signUpCode: signUpCode.reveal(),
+      typedSignUpCode: signUpCode.reveal().replaceAll('-', ''),
       credentialId: passkey.credentialId,
       passkeyX: passkey.privateJwk.x as string,
       passkeyName: "Ada's own telephone",

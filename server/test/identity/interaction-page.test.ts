@@ -8,7 +8,7 @@ let s: Setup
 let agent: UserAgent
 beforeAll(async () => {
   s = await setUp()
-  await s.identity.signUp(ada)
+  await s.join(ada)
 })
 afterAll(() => s.close())
 

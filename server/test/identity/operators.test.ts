@@ -115,7 +115,7 @@ describe('the first operator', () => {
 
 describe('a password', () => {
   it('opens no operator’s session, not even one that was there before', async () => {
-    await s.identity.signUp(ada)
+    await s.join(ada)
     const accountId = await s.vault.findByEmail('customer', ada.email)
     const agent = new UserAgent(s.url)
     const { access_token } = await agent.signIn(ada.email.reveal(), ada.password.reveal())
@@ -210,7 +210,7 @@ describe('an operator', () => {
 
   it('is changed by its id only: a customer has no roles', async () => {
     await first()
-    await s.identity.signUp(ada)
+    await s.join(ada)
     const accountId = (await s.vault.findByEmail('customer', ada.email)) as AccountId
     const { operators } = s.identity
     await expect(operators.setRoles(accountId, ['security'], BY)).rejects.toMatchObject({ code: 'not_found' })

@@ -6,7 +6,7 @@ import {
   type SoftwarePasskey,
 } from '../../src/client/software-passkey.ts'
 import { type AccountId, createLog, Personal } from '../../src/core/index.ts'
-import type { Principal } from '../../src/identity/index.ts'
+import type { PasskeyLink, Principal } from '../../src/identity/index.ts'
 import { createWebAuthn } from '../../src/identity/webauthn.ts'
 import {
   type Assertion,
@@ -27,7 +27,7 @@ const lines: string[] = []
 beforeAll(async () => {
   const log = createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } })
   s = await setUp({ log })
-  await s.identity.signUp(ada)
+  await s.join(ada)
   const agent = new UserAgent(s.url)
   const { access_token } = await agent.signIn(ada.email.reveal(), ada.password.reveal())
   adas = await s.identity.authenticate(await agent.request(access_token))
@@ -40,7 +40,7 @@ let people = 0
 async function somebody(): Promise<{ passkey: SoftwarePasskey; accountId: AccountId; email: Personal }> {
   people += 1
   const email = new Personal(`person-${people}@example.org`)
-  const { url } = await s.identity.signUpWithPasskey({ email, name: new Personal('Grace') })
+  const { url } = (await s.join({ email, name: new Personal('Grace') })) as PasskeyLink
   const { answer, passkey } = await makePasskey(new UserAgent(s.url), url.reveal())
   expect(answer.status).toBe(200)
   return { passkey, accountId: (await s.vault.findByEmail('customer', email)) as AccountId, email }
@@ -82,11 +82,15 @@ describe('a passkey', () => {
     expect(answer.status).toBe(401)
   })
 
-  it('made while signing up with an address that is in use opens nothing, and the answer is the same', async () => {
-    const { url } = await s.identity.signUpWithPasskey({ email: ada.email, name: new Personal('Eve') })
-    const agent = new UserAgent(s.url)
-    const { answer, passkey } = await makePasskey(agent, url.reveal())
-    expect([answer.status, await answer.json()]).toEqual([200, {}])
+  it('is refused to the second of two confirmed sign-ups with one address, and opens nothing', async () => {
+    const email = new Personal('twice@example.org')
+    const [first, second] = [
+      (await s.join({ email, name: new Personal('Grace') })) as PasskeyLink,
+      (await s.join({ email, name: new Personal('Grace') })) as PasskeyLink,
+    ]
+    expect((await makePasskey(new UserAgent(s.url), first.url.reveal())).answer.status).toBe(200)
+    const { answer, passkey } = await makePasskey(new UserAgent(s.url), second.url.reveal())
+    expect(answer.status).toBe(409)
     expect((await answerWithPasskey(new UserAgent(s.url), passkey)).status).toBe(401)
   })
 

@@ -5,7 +5,7 @@ import { UserAgent } from './support/user-agent.ts'
 let s: Setup
 beforeAll(async () => {
   s = await setUp()
-  await s.identity.signUp(ada)
+  await s.join(ada)
 })
 afterAll(() => s.close())
 

@@ -9,7 +9,7 @@ let s: Setup
 let accountId: AccountId
 beforeEach(async () => {
   s = await setUp()
-  await s.identity.signUp(ada)
+  await s.join(ada)
   accountId = (await s.vault.findByEmail('customer', ada.email)) as AccountId
 })
 afterEach(() => s.close())

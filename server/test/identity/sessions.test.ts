@@ -7,7 +7,7 @@ import { newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
 let s: Setup
 beforeEach(async () => {
   s = await setUp()
-  await s.identity.signUp(ada)
+  await s.join(ada)
 })
 afterEach(() => s.close())
 
@@ -109,7 +109,7 @@ describe('ending sessions', () => {
 
   it('of somebody else is not possible', async () => {
     const mine = await session()
-    await s.identity.signUp({ ...ada, email: new Personal('eve@example.org') })
+    await s.join({ ...ada, email: new Personal('eve@example.org') })
     const eve = new UserAgent(s.url)
     const { access_token } = await eve.signIn('eve@example.org', ada.password.reveal())
     const principal = await s.identity.authenticate(await eve.request(access_token))

@@ -7,7 +7,7 @@ import { dpopProof, newProofKey, type Tokens, UserAgent } from './support/user-a
 let s: Setup
 beforeAll(async () => {
   s = await setUp()
-  await s.identity.signUp(ada)
+  await s.join(ada)
 })
 afterAll(() => s.close())
 
@@ -67,7 +67,7 @@ describe('signing in', () => {
 
   it('lets another person sign in with the same browser', async () => {
     const eve = { ...ada, email: new Personal('eve@example.org') }
-    await s.identity.signUp(eve)
+    await s.join(eve)
     const agent = new UserAgent(s.url)
     const first = await agent.signIn(email, password)
     const second = await agent.signIn('eve@example.org', password)

@@ -5,7 +5,7 @@ import { type Client, createClient, memorySessionStore } from '../../src/client/
 import { type AccountId, type HouseholdId, Personal, Secret } from '../../src/core/index.ts'
 import type { LiveUpdate } from '../../src/home/index.ts'
 import type { ProvisionedDevice } from '../../src/registry/index.ts'
-import { connectDevice, provisionDevice, type Rooms, startRooms } from '../support/start-rooms.ts'
+import { connectDevice, join, provisionDevice, type Rooms, startRooms } from '../support/start-rooms.ts'
 import { createTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 
 const BEAT = { beatMs: 20 }
@@ -57,7 +57,7 @@ async function settle(at: Rooms): Promise<Home> {
   people += 1
   const email = new Personal(`node-${people}@example.org`)
   const client = createClient({ baseUrl: at.url, store: memorySessionStore() })
-  await client.signUp({ email, name: new Personal('Ada'), password: PASSWORD })
+  await join({ client, mail: at.mail, email, password: PASSWORD })
   await client.signIn({ clientId: 'hearthlock-cli', email, password: PASSWORD })
   const { householdId } = await client.request<{ householdId: HouseholdId }>('POST', '/v1/households', {
     body: { name: 'Home' },

@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { CUSTOMER } from '../support/household.ts'
+import { CUSTOMER, enrolOperator, signUp } from '../support/household.ts'
 import { createInstallation, type Installation } from '../support/installation.ts'
 
 const CHROMIUM = '/usr/bin/chromium'
@@ -22,8 +22,8 @@ describe.skipIf(!existsSync(CHROMIUM))(`signing in with a browser (needs ${CHROM
   beforeAll(async () => {
     at = await createInstallation()
     await at.start()
-    const { email, name, password } = CUSTOMER
-    await at.cli(['sign-up', '--email', email, '--name', name], { input: password })
+    await enrolOperator(at)
+    await signUp(at, CUSTOMER)
     app = createServer((req, res) => {
       const url = new URL(req.url ?? '', redirectUri)
       if (url.pathname === '/callback') calledBack.push(url)
@@ -215,15 +215,8 @@ describe.skipIf(!existsSync(CHROMIUM))(`signing in with a browser (needs ${CHROM
 
     it('a link adds one to the account, and works once', async () => {
       const person = { email: 'link@example.org', name: 'Link' }
-      const { stdout } = await at.cli([
-        'sign-up',
-        '--passkey',
-        '--email',
-        person.email,
-        '--name',
-        person.name,
-      ])
-      const link = /http:\S+/.exec(stdout)?.[0] as string
+      const printed = await signUp(at, person)
+      const link = /http:\S+/.exec(printed)?.[0] as string
       const page = await open('about:blank')
       await authenticator(page, true)
       await page.goto(link)
@@ -245,15 +238,8 @@ describe.skipIf(!existsSync(CHROMIUM))(`signing in with a browser (needs ${CHROM
       const page = await open('about:blank')
       await authenticator(page, true)
       const person = { email: 'terminal@example.org', name: 'Terminal' }
-      const { stdout } = await at.cli([
-        'sign-up',
-        '--passkey',
-        '--email',
-        person.email,
-        '--name',
-        person.name,
-      ])
-      await page.goto(/http:\S+/.exec(stdout)?.[0] as string)
+      const signedUp = await signUp(at, person)
+      await page.goto(/http:\S+/.exec(signedUp)?.[0] as string)
       await page.getByRole('button', { name: 'Add a passkey' }).click()
       await page.getByText('The passkey is there').waitFor()
       let printed = ''

@@ -93,10 +93,23 @@ describe('the first day', () => {
     expect(await ok(['models'])).toContain('hearth-bulb')
   })
 
-  it('a customer signs up, signs in and makes a home', async () => {
-    await ok(['sign-up', '--email', 'ada@example.org', '--name', 'Ada Example'], 'correct horse battery')
-    const wrong = await at.cli(['sign-in', '--email', 'ada@example.org'], { input: 'wrong horse battery' })
-    expect(wrong).toMatchObject({ code: 1 })
+  it('a customer signs up, confirms with the code of the letter, signs in and makes a home', async () => {
+    const signUp = ['sign-up', '--email', 'ada@example.org', '--name', 'Ada Example']
+    const signUpId = /confirm-sign-up (\S+)/.exec(await ok(signUp, 'correct horse battery'))?.[1] ?? ''
+    const signIn = (input: string) => at.cli(['sign-in', '--email', 'ada@example.org'], { input })
+    const early = await signIn('correct horse battery')
+    expect(early).toMatchObject({ code: 1, stderr: expect.stringContaining('confirm the address') })
+    const code = /[0-9A-Z]{5}-[0-9A-Z]{5}/.exec(await ok(['outbox', 'show']))?.[0] ?? ''
+    await ok(['confirm-sign-up', signUpId, code])
+    expect(await at.cli(['confirm-sign-up', signUpId, code])).toMatchObject({ code: 1 })
+    expect((await signIn('wrong horse battery')).stderr).toBe(early.stderr)
+    const again = await ok(signUp, 'another correct horse')
+    expect(again.replace(/[0-9a-f-]{36}/, '')).toBe(
+      (await ok(['sign-up', '--email', 'new@example.org', '--name', 'New'], 'another correct horse')).replace(
+        /[0-9a-f-]{36}/,
+        '',
+      ),
+    )
     await ok(['sign-in', '--email', 'ada@example.org'], 'correct horse battery')
     expect(await ok(['homes'])).toContain('homes create')
     await ok(['homes', 'create', '--name', 'Ada’s cottage'])

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findIn, readAllBytes } from '../support/hollow.ts'
-import { CUSTOMER, claim, connect, provision, settle } from '../support/household.ts'
+import { CUSTOMER, claim, connect, provision, settle, signUp } from '../support/household.ts'
 import { createInstallation, type Installation } from '../support/installation.ts'
 
 const GUEST = { email: 'marked-guest@example.org', name: 'Marked Guest', password: 'a third correct horse' }
@@ -43,12 +43,13 @@ describe('a stolen copy names nobody who lives with whom', { timeout: 240_000 },
     const socket = await connect(at, lock)
     await claim(at, lock, 'Marked door')
 
-    await ok(['sign-up', '--email', GUEST.email, '--name', GUEST.name], {
-      input: GUEST.password,
-      env: guestEnv(),
-    })
+    await signUp(at, GUEST)
     await ok(['sign-in', '--email', GUEST.email], { input: GUEST.password, env: guestEnv() })
-    remember('a mailed code', await letterCode('Your Hearthlock code'))
+    remember('a code that was used', await letterCode('Your Hearthlock code'))
+    known.pendingEmail = 'marked-pending@example.org'
+    known.pendingName = 'Marked Pending'
+    await ok(['sign-up', '--email', known.pendingEmail, '--name', known.pendingName, '--passkey'])
+    remember('the code of a pending sign-up', await letterCode('Your Hearthlock code'))
 
     const invited = await ok([
       'homes',

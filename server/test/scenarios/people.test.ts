@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { MqttClient } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { claim, connect, type FactoryDevice, provision, settle } from '../support/household.ts'
+import { claim, connect, type FactoryDevice, provision, settle, signUp } from '../support/household.ts'
 import { createInstallation, type Installation } from '../support/installation.ts'
 
 const PASSWORD = 'another correct horse battery'
@@ -37,7 +37,7 @@ describe('people of a home, on the command line', { timeout: 180_000 }, () => {
     lock = made as FactoryDevice
     socket = await connect(at, lock)
     await claim(at, lock, 'Front door')
-    await bob(['sign-up', '--email', 'bob@example.org', '--name', 'Bob'], PASSWORD)
+    await signUp(at, { email: 'bob@example.org', name: 'Bob', password: PASSWORD })
     await bob(['sign-in', '--email', 'bob@example.org'], PASSWORD)
   }, 120_000)
   afterAll(async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { MqttClient } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { claim, connect, type FactoryDevice, provision, settle } from '../support/household.ts'
+import { claim, connect, type FactoryDevice, provision, settle, signUp } from '../support/household.ts'
 import { createInstallation, type Installation } from '../support/installation.ts'
 
 /** Two homes, one lock, one bulb, a whole life of both: by the command line and real devices. */
@@ -18,7 +18,7 @@ describe('the life of a device over two homes', () => {
     await settle(at, 'Old home')
     ;[lock] = (await provision(at, 'hearth-lock', 1)) as [FactoryDevice]
     ;[bulb] = (await provision(at, 'hearth-bulb', 1)) as [FactoryDevice]
-    await grace(['sign-up', '--email', 'grace@example.org', '--name', 'Grace'], 'a password of the other')
+    await signUp(at, { email: 'grace@example.org', name: 'Grace', password: 'a password of the other' })
     await grace(['sign-in', '--email', 'grace@example.org'], 'a password of the other')
     await grace(['homes', 'create', '--name', 'New home'])
   }, 120_000)

@@ -27,8 +27,8 @@ async function must(at: Installation, args: string[], input?: string): Promise<s
   return stdout
 }
 
-/** Enrols and signs in the operator, signs up and signs in a customer, makes a home: by commands. */
-export async function settle(at: Installation, home: string): Promise<void> {
+/** The first operator, by commands. */
+export async function enrolOperator(at: Installation): Promise<void> {
   const code = /--code (\S+)/.exec(at.output())?.[1] ?? ''
   await must(
     at,
@@ -36,9 +36,28 @@ export async function settle(at: Installation, home: string): Promise<void> {
     OPERATOR.passphrase,
   )
   await must(at, ['sign-in', '--operator'], OPERATOR.passphrase)
-  await must(at, ['sign-up', '--email', CUSTOMER.email, '--name', CUSTOMER.name], CUSTOMER.password)
+}
+
+/** Enrols and signs in the operator, signs up and signs in a customer, makes a home: by commands. */
+export async function settle(at: Installation, home: string): Promise<void> {
+  await enrolOperator(at)
+  await signUp(at, CUSTOMER)
   await must(at, ['sign-in', '--email', CUSTOMER.email], CUSTOMER.password)
   await must(at, ['homes', 'create', '--name', home])
+}
+
+/** Signs up and confirms the address, by commands; an operator who is signed in reads the letter. */
+export async function signUp(
+  at: Installation,
+  { email, name, password }: { email: string; name: string; password?: string },
+): Promise<string> {
+  const how = password === undefined ? ['--passkey'] : []
+  const asked = await must(at, ['sign-up', '--email', email, '--name', name, ...how], password)
+  const letter = await must(at, ['outbox', 'show'])
+  const code = /[0-9A-Z]{5}-[0-9A-Z]{5}/.exec(letter)?.[0]
+  if (!letter.includes(email) || !code) throw new Error('the newest letter is not that of the sign-up')
+  const signUpId = /confirm-sign-up (\S+)/.exec(asked)?.[1] ?? ''
+  return await must(at, ['confirm-sign-up', signUpId, code])
 }
 
 /** Adds the model of `server/models/<model>.json` and provisions devices of it. */

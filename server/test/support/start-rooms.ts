@@ -265,26 +265,35 @@ const PASSWORD = 'correct horse battery staple'
 let people = 0
 
 /** A new customer, signed up and signed in over HTTP. */
-export async function newCustomer({ url }: Pick<Rooms, 'url'>): Promise<Client> {
+export async function newCustomer({ url, mail }: Pick<Rooms, 'url' | 'mail'>): Promise<Client> {
   people += 1
   const email = new Personal(`customer-${people}@example.org`)
   const password = new Secret(PASSWORD)
   const client = createClient({ baseUrl: url, store: memorySessionStore() })
-  await client.signUp({ email, name: new Personal('Ada'), password })
+  await join({ client, mail, email, password })
   await client.signIn({ clientId: 'hearthlock-cli', email, password })
   return client
 }
 
-/** Confirms the address of somebody signed in, with the code of the letter that waits in the outbox. */
-export async function confirmAddress({ mail }: Pick<Rooms, 'mail'>, client: Client): Promise<void> {
-  const { email } = await client.request<{ email: string }>('GET', '/v1/me')
+/** Signs up, and confirms the address with the code of the letter that waits in the outbox. */
+export async function join({
+  client,
+  mail,
+  email,
+  password,
+}: Pick<Rooms, 'mail'> & { client: Client; email: Personal; password: Secret }): Promise<void> {
+  const { signUpId } = await client.signUp({ email, name: new Personal('Ada'), password })
+  await client.confirmSignUp({ signUpId, code: await signUpCode(mail, email) })
+}
+
+export async function signUpCode(mail: Rooms['mail'], email: Personal): Promise<Secret> {
   for (const { kind, letterId } of await mail.waiting()) {
-    if (kind !== 'email_verification') continue
+    if (kind !== 'sign_up') continue
     const { to, text } = await mail.show(letterId, newId<AccountId>())
-    const code = to.reveal() === email && /[0-9A-Z]{5}-[0-9A-Z]{5}/.exec(text.reveal())?.[0]
-    if (code) return await client.request('POST', '/v1/me/email/verify', { body: { code } })
+    const code = to.reveal() === email.reveal() && /[0-9A-Z]{5}-[0-9A-Z]{5}/.exec(text.reveal())?.[0]
+    if (code) return new Secret(code)
   }
-  throw new Error('no letter to confirm the address with')
+  throw new Error('no letter with the code of a sign-up')
 }
 
 /** The installation's one first operator, with every role. */

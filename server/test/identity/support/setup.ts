@@ -7,6 +7,8 @@ import {
   type IdentityLimits,
   type IdentityOptions,
   identityMigrations,
+  type NewPerson,
+  type PasskeyLink,
 } from '../../../src/identity/index.ts'
 import { createKeys, type Keys, keysMigrations, memoryKeyProvider } from '../../../src/keys/index.ts'
 import { createMail, type Mail, mailMigrations } from '../../../src/mail/index.ts'
@@ -24,6 +26,8 @@ export interface Setup {
   mail: Mail
   /** The newest letter, as an operator without a mail server reads it. */
   lastLetter(): Promise<{ kind: string; to: string; text: string; code: Secret }>
+  /** Signs up and confirms the address, as whoever reads its letters. Without a password: the link for the passkey. */
+  join(person: NewPerson): Promise<PasskeyLink | undefined>
   /** Accounts that were told to be held back, with the end; 0 ends it. */
   held: { accountId: string; untilMs: number }[]
   /** Moves the time of the server's own checks; the provider's tokens expire by it too. */
@@ -102,6 +106,12 @@ export async function setUp(options: Options = {}): Promise<Setup> {
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  async function lastLetter() {
+    const [newest] = await mail.waiting()
+    const { kind, to, text } = await mail.show(newest?.letterId ?? '', newId<AccountId>())
+    const code = new Secret(/[0-9A-Z]{5}-[0-9A-Z]{5}/.exec(text.reveal())?.[0] ?? '')
+    return { kind, to: to.reveal(), text: text.reveal(), code }
+  }
   return {
     url,
     identity,
@@ -110,11 +120,11 @@ export async function setUp(options: Options = {}): Promise<Setup> {
     vault,
     mail,
     held,
-    async lastLetter() {
-      const [newest] = await mail.waiting()
-      const { kind, to, text } = await mail.show(newest?.letterId ?? '', newId<AccountId>())
-      const code = new Secret(/[0-9A-Z]{5}-[0-9A-Z]{5}/.exec(text.reveal())?.[0] ?? '')
-      return { kind, to: to.reveal(), text: text.reveal(), code }
+    lastLetter,
+    async join(person) {
+      const { signUpId } = await identity.signUp(person)
+      const { code } = await lastLetter()
+      return await identity.confirmSignUp({ signUpId, code, remoteAddress: undefined })
     },
     clock,
     async close() {
