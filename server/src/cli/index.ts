@@ -18,6 +18,7 @@ import { addPasskeyCommands } from './passkeys.ts'
 import { addPasswordCommand } from './password.ts'
 import { addPastDeviceCommands } from './past-devices.ts'
 import { addPeopleCommands } from './people.ts'
+import { addProbeCommand } from './probe.ts'
 import { addRecoveryCommands } from './recovery.ts'
 import { addSecondFactorCommands } from './second-factor.ts'
 import { addSessionCommands } from './sessions.ts'
@@ -111,6 +112,8 @@ function buildProgram(context: CliContext): Command {
   addDisputeCommands(program, context)
   addAuditCommands(program, context)
   addCatalogueCommand(program, context)
+  program.commandsGroup('For any store, also without Hearthlock:')
+  addProbeCommand(program, context)
   program.commandsGroup('For trying things out:')
   addDeviceTokenCommand(program, context)
   addSimulateCommand(program, context)

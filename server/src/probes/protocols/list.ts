@@ -1,8 +1,27 @@
 import type { Probe } from '../probe.ts'
+import { etcd } from './etcd.ts'
+import { kafka } from './kafka.ts'
+import { memcached } from './memcached.ts'
+import { mongodb } from './mongodb.ts'
+import { mqtt, mqttWebSocket } from './mqtt.ts'
+import { mysql } from './mysql.ts'
+import { nats } from './nats.ts'
+import { postgresql } from './postgresql.ts'
 import { redis } from './redis.ts'
 
 /** All protocols. Where several could speak at a port, they are tried in this order. */
-export const probes: readonly Probe[] = [redis]
+export const probes: readonly Probe[] = [
+  postgresql,
+  mysql,
+  redis,
+  mongodb,
+  memcached,
+  etcd,
+  kafka,
+  nats,
+  mqtt,
+  mqttWebSocket,
+]
 
 /** What can be asked for, for people. */
 export const protocols: readonly { protocol: string; name: string; defaultPorts: readonly number[] }[] =
