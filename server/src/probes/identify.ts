@@ -40,7 +40,7 @@ export async function identify(o: IdentifyOptions): Promise<Identified> {
   const overHttp = await isHttp(o)
   return firstRecognised(
     o,
-    unusual.filter((probe) => (probe.http ?? false) === overHttp),
+    unusual.filter(({ http }) => http === 'upgrade' || (http === true) === overHttp),
   )
 }
 

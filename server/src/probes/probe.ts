@@ -12,8 +12,11 @@ export interface Probe {
   defaultPorts: readonly number[]
   /** Those of the default ports where TLS is spoken from the first byte. */
   tlsPorts?: readonly number[]
-  /** Spoken over HTTP: not tried where something answers and it is not HTTP, nor the other way round. */
-  http?: true
+  /**
+   * Spoken over HTTP: not tried where something answers and it is not HTTP, nor the other way round. `upgrade` where its server
+   * may answer nothing but an upgrade: tried in both cases.
+   */
+  http?: true | 'upgrade'
   /** Whether these are the first bytes that its server sends without being asked. Only for protocols whose server speaks first. */
   greets?(banner: Buffer): boolean
   /**

@@ -9,17 +9,20 @@ import { nats } from './nats.ts'
 import { postgresql } from './postgresql.ts'
 import { redis } from './redis.ts'
 
-/** All protocols. Where several could speak at a port, they are tried in this order. */
+/**
+ * All protocols. Where several could speak at a port they are tried in this order: first those whose question other servers
+ * answer or hang up on at once, instead of waiting for the rest of it.
+ */
 export const probes: readonly Probe[] = [
+  redis,
+  memcached,
   postgresql,
   mysql,
-  redis,
   mongodb,
-  memcached,
-  etcd,
   kafka,
   nats,
   mqtt,
+  etcd,
   mqttWebSocket,
 ]
 

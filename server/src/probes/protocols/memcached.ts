@@ -13,6 +13,8 @@ export const memcached: Probe = {
   run: (target) => target.either(ask),
 }
 
+/** Longer than the binary protocol's head: who speaks only that sees at once that this is not it, and hangs up. */
+const QUESTION = 'stats\r\nget hearthlock-probe\r\n'
 const LONGEST_LINE = 2_048
 const MOST_LINES = 500
 
@@ -20,7 +22,7 @@ async function ask(target: Target, tls: boolean): Promise<Observation> {
   const connection = await target.connect({ tls })
   const withTls = () => connection.tls && { tls: connection.tls }
   try {
-    connection.write('stats\r\n')
+    connection.write(QUESTION)
     return { ...(await observe(connection)), ...withTls() }
   } catch (error) {
     // With SASL only the binary protocol is spoken, and text is hung up on.
@@ -50,7 +52,6 @@ async function read(connection: Connection, stats: Map<string, string>): Promise
   const version = stats.get('version')
   const items = stats.get('curr_items') ?? ''
   if (!version || !/^[\w.-]{1,32}$/.test(version) || !/^\d{1,19}$/.test(items)) garbled()
-  connection.write('get hearthlock-probe\r\n')
   const line = (await connection.readUntil('\r\n', LONGEST_LINE)).toString('latin1')
   if (!/^(?:END|VALUE )/.test(line)) garbled()
   const facts = { product: 'Memcached', version }

@@ -22,7 +22,7 @@ export const mqttWebSocket: Probe = {
   name: 'MQTT brokers over WebSocket',
   defaultPorts: [8083, 8084, 9001],
   tlsPorts: [8084],
-  http: true,
+  http: 'upgrade',
   run: (target) => target.either(overWebSocket),
 }
 
