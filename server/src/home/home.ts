@@ -17,6 +17,7 @@ import { applyResults } from './command-endings.ts'
 import { createCommandStore } from './command-store.ts'
 import { createCommands } from './commands.ts'
 import { createDelivery } from './delivery.ts'
+import { createLateRowsSweep } from './destroyed-tenures.ts'
 import type { Deliver, DeviceView, Home } from './face.ts'
 import { readLiveState } from './live-state.ts'
 import { createNeighbours, type Neighbours } from './neighbours.ts'
@@ -144,6 +145,8 @@ export function createHome(dependencies: HomeDependencies): Home {
   // From the beginning, not from the start: no tenure may end without it.
   const withdraw = registry.beforeTenureEnds(createTenureEnding({ keys, clock, log }))
 
+  const sweepLateRows = createLateRowsSweep({ database, clock })
+
   async function expireDue(): Promise<void> {
     for (;;) {
       const ended = await store.expire(clock.nowMs())
@@ -153,7 +156,7 @@ export function createHome(dependencies: HomeDependencies): Home {
   }
 
   async function tick(): Promise<void> {
-    await Promise.all([expireDue(), watchers.recheck()])
+    await Promise.all([expireDue(), watchers.recheck(), sweepLateRows()])
     delivery.retry()
   }
 

@@ -35,6 +35,7 @@ export type HomeTables = {
   'home.command': CommandRow
   'home.timeline': TimelineRow
   'home.state': StateRow
+  'home.destroyed_tenure': { tenure_id: TenureId; destroyed_hour: Date }
   'home.head': { single: boolean; seq: number }
 }
 

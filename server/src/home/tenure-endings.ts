@@ -1,8 +1,9 @@
 import { type Kysely, sql } from 'kysely'
-import type { Clock, Log, TenureId, Tx } from '../core/index.ts'
+import type { Clock, Log, TenureId } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { BeforeTenureEnds } from '../registry/index.ts'
 import { endWithoutDevice } from './command-endings.ts'
+import { destroyRows } from './destroyed-tenures.ts'
 import type { HomeTables } from './tables.ts'
 
 /** Matter's status code for a requester without the right (Interaction Model status codes). */
@@ -16,7 +17,7 @@ export async function lockCommands(tx: Kysely<HomeTables>, tenureId: TenureId): 
 /**
  * What this room keeps on a tenure ends with it, in the same commit: a command that waits is never sent, one that was
  * sent has no outcome any more, and results and acknowledgements that come late find nothing that is open. Of a
- * history that is destroyed no row is left. Every process that can end a tenure hands this to the registry.
+ * history that is destroyed no row is left (`destroyed-tenures`). Every process that can end a tenure hands this to the registry.
  */
 export function createTenureEnding(d: {
   keys: Pick<Keys, 'open'>
@@ -26,7 +27,7 @@ export function createTenureEnding(d: {
   return async (plainTx, { tenureId }, { history }) => {
     const tx = plainTx.withTables<HomeTables>()
     await lockCommands(tx, tenureId)
-    if (history === 'destroyed') return destroy(plainTx, tenureId)
+    if (history === 'destroyed') return destroyRows(plainTx, tenureId, d.clock.nowMs())
     const open = await tx
       .selectFrom('home.command')
       .selectAll()
@@ -41,12 +42,5 @@ export function createTenureEnding(d: {
       status: NO_LONGER_ALLOWED,
       nowMs: d.clock.nowMs(),
     })
-  }
-}
-
-async function destroy(plainTx: Tx, tenureId: TenureId): Promise<void> {
-  const tx = plainTx.withTables<HomeTables>()
-  for (const table of ['home.command', 'home.state', 'home.timeline'] as const) {
-    await tx.deleteFrom(table).where('tenure_id', '=', tenureId).execute()
   }
 }

@@ -136,6 +136,7 @@ export async function createWorld(limits: Parameters<typeof createHome>[0]['limi
   const world = {
     database,
     clock,
+    keys,
     registry,
     model,
     sent,

@@ -162,4 +162,35 @@ describe('the end of a tenure', () => {
       expect(await code(world.home.pastTimeline(old.accountId, tenureId, { limit: 5 }))).toBe('not_found')
     }
   })
+
+  it('and destroyed keeps nothing of what was on its way into the timeline then', async () => {
+    const rows = async () => {
+      const { rows } = await world.database.pool.query(
+        `select tenure_id from home.state where tenure_id = $1
+         union all select tenure_id from home.timeline where tenure_id = $1`,
+        [lock.tenure.tenureId],
+      )
+      return rows.length
+    }
+    const { keyId } = lock.tenure
+    const client = await world.database.pool.connect()
+    await client.query('begin')
+    await client.query('select from home.head for update')
+    await world.append(lock, 'attributes', { 'DoorLock.LockState': 'Locked' })
+    await vi.waitFor(async () => {
+      const { rows } = await world.database.pool.query(
+        "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+      )
+      expect(rows).toHaveLength(1)
+    })
+    await transfer('destroyed')
+    await client.query('commit')
+    client.release()
+    await world.applied()
+    expect(await rows()).toBe(2)
+    expect(await code(world.keys.open(keyId))).toBe('not_found')
+    world.clock.ms += 60_000
+    await world.home.tick()
+    expect(await rows()).toBe(0)
+  })
 })
