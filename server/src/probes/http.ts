@@ -39,6 +39,8 @@ const BODY_BYTES = 65_536
 const INTERIM_ANSWERS = 3
 /** What servers answer in clear where they speak TLS (nginx, Apache, Go, Netty). */
 const WANTS_TLS = /HTTPS (?:port|server)|SSL-enabled|TLS port|requires TLS/i
+/** What ports of other protocols answer to HTTP, in HTTP: ClickHouse's and MongoDB's native ones, and a cluster's transport. */
+const NO_HTTP_HERE = /is for clickhouse-client program|access MongoDB over HTTP|This is not a HTTP port/
 
 /** Finds out whether HTTP is spoken in clear or in TLS. @throws ProbeFailure garbled when it is not HTTP */
 export async function openHttp(target: Target, first: HttpRequest = { path: '/' }): Promise<Http> {
@@ -63,7 +65,9 @@ async function requestOnce(target: Target, tls: boolean, request: HttpRequest): 
   const connection = await target.connect(tls ? { tls, alpnProtocols: ['http/1.1'] } : {})
   try {
     connection.write(requestHead(target, request) + (request.body ?? ''))
-    return await readAnswer(connection, request)
+    const answer = await readAnswer(connection, request)
+    if (NO_HTTP_HERE.test(answer.body.toString('latin1', 0, 1_024))) garbled()
+    return answer
   } finally {
     connection.close()
   }

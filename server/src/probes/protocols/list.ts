@@ -1,4 +1,5 @@
 import type { Probe } from '../probe.ts'
+import { clickhouseNative } from './clickhouse-native.ts'
 import { etcd } from './etcd.ts'
 import { kafka } from './kafka.ts'
 import { memcached } from './memcached.ts'
@@ -6,6 +7,7 @@ import { mongodb } from './mongodb.ts'
 import { mqtt, mqttWebSocket } from './mqtt.ts'
 import { mysql } from './mysql.ts'
 import { nats } from './nats.ts'
+import { overHttp } from './over-http.ts'
 import { postgresql } from './postgresql.ts'
 import { redis } from './redis.ts'
 
@@ -21,9 +23,11 @@ export const probes: readonly Probe[] = [
   mongodb,
   kafka,
   nats,
+  clickhouseNative,
   mqtt,
   etcd,
   mqttWebSocket,
+  ...overHttp,
 ]
 
 /** What can be asked for, for people. */

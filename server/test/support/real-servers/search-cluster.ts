@@ -58,7 +58,7 @@ function startSearch(
       const path = secured ? '/_cluster/health' : '/_cluster/health?wait_for_status=yellow&timeout=1s'
       const { status } = await ask({ port, path, tls: o.tls ?? false })
       // Before the plugin has its users it answers 503 to everybody.
-      return status === 200 || (secured && status === 401)
+      return status === 200 || (secured && (status === 401 || status === 403))
     },
   })
 }

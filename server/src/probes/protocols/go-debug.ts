@@ -1,0 +1,25 @@
+import { asRecord, countIn, fieldsOf, httpProbe } from '../http-probe.ts'
+
+/** Profiles hold a program's memory and command line. Their index is read, and no profile. */
+export const goDebug = httpProbe({
+  protocol: 'go-debug',
+  aliases: ['pprof', 'expvar'],
+  name: 'Go debug pages (pprof, expvar)',
+  defaultPorts: [6060],
+  firstPath: '/debug/pprof/',
+  async observe(http) {
+    const { first } = http
+    const page = first.body.toString('utf8')
+    const profiles = ['goroutine', 'heap', 'profile'].every((name) => page.includes(`>${name}</a>`))
+    const isIndex = first.status === 200 && page.includes('/debug/pprof/') && profiles
+    const variables = fieldsOf(await http.request({ path: '/debug/vars' }))
+    const { Alloc: allocated } = asRecord(variables.memstats)
+    const hasVariables = Array.isArray(variables.cmdline) && countIn(allocated) !== undefined
+    if (!isIndex && !hasVariables) return undefined
+    const read = [
+      ...(isIndex ? ['offers profiles of its memory'] : []),
+      ...(hasVariables ? ['read its variables'] : []),
+    ]
+    return { verdict: 'open', how: 'no-credentials', evidence: read.join(', '), product: 'Go program' }
+  },
+})
