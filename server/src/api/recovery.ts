@@ -1,15 +1,16 @@
 import Type from 'typebox'
 import { Personal, Secret } from '../core/index.ts'
 import type { RouteParts } from './app.ts'
-import { byRoom } from './authentication.ts'
+import { byRoom, isFresh } from './authentication.ts'
 import { principalOf } from './principal.ts'
 import { Empty, strict } from './shapes.ts'
 import { Email, MailedCode, Password } from './sign-up.ts'
 
+const Otp = Type.String({ minLength: 6, maxLength: 32 })
 const tags = ['account']
 
 /** Back into an account without its password. Neither route tells whether the address has an account. */
-export function recoveryRoutes({ app, authenticate, limit, identity }: RouteParts): void {
+export function recoveryRoutes({ app, authenticate, limit, identity, clock }: RouteParts): void {
   app.post(
     '/v1/recovery',
     {
@@ -38,7 +39,7 @@ export function recoveryRoutes({ app, authenticate, limit, identity }: RoutePart
           email: Email,
           code: MailedCode,
           newPassword: Password,
-          otp: Type.Optional(Type.String({ minLength: 6, maxLength: 32 })),
+          otp: Type.Optional(Otp),
         }),
         response: { 204: Type.Null() },
       },
@@ -77,14 +78,27 @@ export function recoveryRoutes({ app, authenticate, limit, identity }: RoutePart
     {
       onRequest: [authenticate.customer, limit.perAccount],
       schema: {
-        summary: 'It was not me: ends all sessions since, and the new password',
+        summary: 'It was not me: ends all sessions since, and the password from before holds again',
+        description:
+          'For a session from before the recovery, with a sign-in within the last ten minutes or the password from before (and ' +
+          'the second factor, where there is one); or after a sign-in with a passkey from before.',
         tags,
+        body: strict({
+          formerPassword: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+          otp: Type.Optional(Otp),
+        }),
         response: { 204: Type.Null() },
       },
       preHandler: [byRoom],
     },
     async (request, reply) => {
-      await identity.denyRecovery(principalOf(request))
+      const principal = principalOf(request)
+      const { formerPassword, otp } = request.body
+      await identity.denyRecovery(principal, {
+        byFreshSignIn: isFresh(principal, clock),
+        formerPassword: formerPassword === undefined ? undefined : new Secret(formerPassword),
+        otp: otp === undefined ? undefined : new Secret(otp),
+      })
       return reply.code(204).send(null)
     },
   )

@@ -45,12 +45,28 @@ export function addRecoveryCommands(program: Command, context: CliContext): void
     })
   recovery
     .command('deny')
-    .description('it was not me: ends all sessions since, and the new password')
-    .action(async () => {
-      await judge(customer(), 'deny')
-      print(terminal, 'All sessions since have ended, and the password works no more.')
-      print(terminal, 'Look at who can read your mail, then: npx hearthlock recover --email <address>')
+    .description('it was not me: ends all sessions since, and the password from before holds again')
+    .option('--otp <code>', 'a code of your authenticator app, where the account has one')
+    .action(async ({ otp }: { otp?: string }) => {
+      await deny(customer(), otp)
+      print(terminal, 'Undone. All sessions since have ended, and the password from before holds again.')
+      print(terminal, 'Look at who can read your mail. For another address: npx hearthlock email change')
     })
+
+  /** With a sign-in of a moment ago as it is; else with the password from before. */
+  async function deny(client: Client, otp: string | undefined): Promise<void> {
+    try {
+      await judge(client, 'deny', {})
+    } catch (error) {
+      if (!isClientError(error, 'fresh_sign_in_needed')) throw error
+      print(
+        terminal,
+        'This needs the password from before the recovery, or a sign-in with your passkey first.',
+      )
+      const formerPassword = (await askSecret(terminal, 'Password from before: ')).reveal()
+      await judge(client, 'deny', { formerPassword, ...(otp === undefined ? {} : { otp }) })
+    }
+  }
 
   const email = program.command('email').description('change your address')
   email
@@ -70,9 +86,9 @@ export function addRecoveryCommands(program: Command, context: CliContext): void
 }
 
 /** @throws AppError not_found in words that say what is missing */
-async function judge(client: Client, verdict: 'confirm' | 'deny'): Promise<void> {
+async function judge(client: Client, verdict: 'confirm' | 'deny', body?: object): Promise<void> {
   try {
-    await client.request('POST', `/v1/me/recovery/${verdict}`)
+    await client.request('POST', `/v1/me/recovery/${verdict}`, { body })
   } catch (cause) {
     if (!isClientError(cause, 'not_found')) throw cause
     const message = 'There is no recovery that this session can judge: it must be older than the recovery.'

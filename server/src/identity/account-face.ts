@@ -52,6 +52,14 @@ export interface Asking {
   sessionId: string
 }
 
+/** What shows, beside a session from before a recovery, that its holder had more than the session. */
+export interface DenialProof {
+  /** The session's own sign-in was a moment ago. */
+  byFreshSignIn: boolean
+  formerPassword?: Secret | undefined
+  otp?: Secret | undefined
+}
+
 /** What a person does about their own account: its address, its recovery, its sessions. */
 export interface AccountCare {
   /** With the code of `requestEmailChange` the new address becomes the account's. @throws AppError code_refused, rate_limited */
@@ -76,13 +84,19 @@ export interface AccountCare {
     otp?: Secret | undefined
     remoteAddress: string | undefined
   }): Promise<void>
-  /** "It was me": ends the waiting time. @throws AppError not_found unless this session is older than the recovery */
-  confirmRecovery(principal: Asking): Promise<void>
   /**
-   * "It was not me": ends every session since, and the password works no more.
+   * "It was me": ends the waiting time. A session is older than the recovery, here and below, also when a passkey proved it
+   * that is older.
    * @throws AppError not_found unless this session is older than the recovery
    */
-  denyRecovery(principal: Asking): Promise<void>
+  confirmRecovery(principal: Asking): Promise<void>
+  /**
+   * "It was not me": ends every session, passkey and second factor since, and the password from before holds again. A session
+   * alone is no proof, for it may be stolen: `byFreshSignIn`, or the password from before and the second factor.
+   * @throws AppError not_found unless this session is older than the recovery; fresh_sign_in_needed, invalid_request (the
+   * password), second_factor_needed, rate_limited
+   */
+  denyRecovery(principal: Asking, proof: DenialProof): Promise<void>
   /**
    * Whether this session began after a recovery that nobody has confirmed within its waiting time. It may not do what could
    * not be undone: end older sessions, change the address, erase the account.

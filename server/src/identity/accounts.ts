@@ -26,8 +26,15 @@ export interface Accounts {
   find(accountId: AccountId): Promise<StoredAccount | undefined>
   /** The same password, sealed anew; nothing when it has been replaced since it was read. */
   resealPassword(accountId: AccountId, o: { from: Buffer; to: Buffer }): Promise<void>
-  /** Sign-ins that have begun before now, but have no session yet, get none. Locks the account's row. */
-  replacePassword(tx: Tx, accountId: AccountId, sealedPassword: Buffer | undefined): Promise<void>
+  /**
+   * Sign-ins that have begun before now, but have no session yet, get none. Locks the account's row.
+   * @returns the one that was there
+   */
+  replacePassword(
+    tx: Tx,
+    accountId: AccountId,
+    sealedPassword: Buffer | undefined,
+  ): Promise<Buffer | undefined>
   /** See `replacePassword`. Shares a lock on the row until the commit. */
   signInsFrom(tx: Tx, accountId: AccountId): Promise<number>
   setRoles(tx: Tx, accountId: AccountId, roles: OperatorRole[]): Promise<void>
@@ -76,6 +83,13 @@ export function createAccounts({ database, keys, clock }: AccountsOptions): Acco
     },
     async replacePassword(tx, accountId, sealedPassword) {
       const now = String(clock.nowMs()).padStart(16, '0')
+      const former = await tx
+        .withTables<IdentityTables>()
+        .selectFrom('identity.account')
+        .select('sealed_password')
+        .where('account_id', '=', accountId)
+        .forUpdate()
+        .executeTakeFirst()
       await tx
         .withTables<IdentityTables>()
         .updateTable('identity.account')
@@ -85,6 +99,7 @@ export function createAccounts({ database, keys, clock }: AccountsOptions): Acco
         })
         .where('account_id', '=', accountId)
         .execute()
+      return former?.sealed_password ?? undefined
     },
     async signInsFrom(tx, accountId) {
       const row = await tx

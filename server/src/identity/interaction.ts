@@ -125,7 +125,7 @@ async function finish(
   req: IncomingMessage,
   res: ServerResponse,
   details: Details,
-  { accountId, methods, beganAtMs }: SignedIn & { beganAtMs: number },
+  { accountId, methods, beganAtMs, passkeySinceMs }: SignedIn & { beganAtMs: number },
   json: boolean,
 ): Promise<void> {
   const { provider } = o
@@ -137,7 +137,8 @@ async function finish(
     await details.persist()
   }
   const ts = Math.floor(o.clock.nowMs() / 1000)
-  const result = { login: { accountId, amr: [...methods], ts, remember: false }, beganAtMs }
+  const login = { accountId, amr: [...methods], ts, remember: false }
+  const result = { login, beganAtMs, passkeySinceMs }
   const redirectTo = await provider.interactionResult(req, res, result, { mergeWithLastSubmission: false })
   if (json) {
     sendJson(res, { redirectTo })

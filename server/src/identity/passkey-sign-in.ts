@@ -70,7 +70,11 @@ export function createPasskeySignIn(o: {
         })
         throw refusedPasskey('section 6.1.1: the counter did not grow')
       }
-      return { accountId: account.accountId, methods: [stored.credential.synced ? 'swk' : 'hwk'] }
+      return {
+        accountId: account.accountId,
+        methods: [stored.credential.synced ? 'swk' : 'hwk'],
+        passkeySinceMs: stored.addedAtMs,
+      }
     },
   }
 }

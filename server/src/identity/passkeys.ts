@@ -10,6 +10,7 @@ export interface StoredPasskey {
   passkeyId: string
   accountId: AccountId
   credential: Credential
+  addedAtMs: number
 }
 
 /** The table of passkeys, and its rules: how many, which is the last, whether one was copied. */
@@ -28,7 +29,7 @@ export interface Passkeys {
   rename(accountId: AccountId, passkeyId: string, name: Personal): Promise<void>
   /** @throws AppError not_found; conflict when the account would be left without a way in */
   remove(accountId: AccountId, passkeyId: string): Promise<void>
-  /** Those that were added at that time or later; with 0, all. The caller holds the lock on the account's row. */
+  /** Those that were added at that time or later. The caller holds the lock on the account's row. */
   removeSince(tx: Tx, accountId: AccountId, sinceMs: number): Promise<void>
   count(accountId: AccountId, tx?: Tx): Promise<number>
 }
@@ -104,7 +105,9 @@ export function createPasskeys(o: { database: Database; keys: Keys; clock: Clock
         .selectAll()
         .where('credential_digest', 'in', digesting.digests(credentialId))
         .executeTakeFirst()
-      return row && { passkeyId: row.passkey_id, accountId: row.account_id, credential: open(row).credential }
+      if (!row) return undefined
+      const { credential, addedAtMs } = open(row)
+      return { passkeyId: row.passkey_id, accountId: row.account_id, credential, addedAtMs }
     },
 
     async add(tx, accountId, credential, name) {

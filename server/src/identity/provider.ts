@@ -190,13 +190,14 @@ async function grantOfThisSignIn(
   const grant = new provider.Grant({ accountId: account.accountId, clientId: client.clientId })
   grant.addOIDCScope('openid offline_access')
   const grantId = await grant.save()
-  const { beganAtMs } = result
+  const { beganAtMs, passkeySinceMs } = result
   await sessions.begin({
     grantId,
     sessionId: grantHandle(grantId),
     accountId: account.accountId as AccountId,
     clientId: client.clientId,
     beganAtMs: typeof beganAtMs === 'number' ? beganAtMs : 0,
+    passkeySinceMs: typeof passkeySinceMs === 'number' ? passkeySinceMs : undefined,
     remoteAddress: callers.of(ctx.req),
   })
   return grant

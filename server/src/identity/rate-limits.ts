@@ -18,6 +18,8 @@ export interface RateLimits {
   spendForAccount(act: AccountAct, account: Claimed): void
   /** By whoever is signed in: letters to themselves, codes that they type. @throws AppError rate_limited */
   spendForSignedIn(act: 'mail' | 'code', accountId: AccountId): void
+  /** What one session shows beside itself. @throws AppError rate_limited */
+  spendForSession(act: 'proof', sessionId: string): void
   /** After a right password: only wrong ones count against an account. */
   signedIn(account: Claimed): void
   readonly refused: number
@@ -110,6 +112,9 @@ export function createRateLimits(o: { keys: Keys; clock: Clock; limits: Identity
     },
     spendForSignedIn(act, accountId) {
       spend(`${act}:signed-in:${accountId}`, act === 'mail' ? o.limits.mailPerAccount : perAccount.code)
+    },
+    spendForSession(act, sessionId) {
+      spend(`${act}:session:${sessionId}`, perAccount.code)
     },
     signedIn({ kind, email, remoteAddress }) {
       const account = digestOf(kind, email)

@@ -9,7 +9,7 @@ import {
 } from '../core/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { AccountChanges } from './account-changes.ts'
-import type { AccountCare, Asking, Holds, SendLetter } from './account-face.ts'
+import type { AccountCare, Asking, DenialProof, Holds, SendLetter } from './account-face.ts'
 import type { Accounts } from './accounts.ts'
 import { evenTime } from './even-time.ts'
 import type { MailedCodes } from './mailed-codes.ts'
@@ -25,7 +25,11 @@ export interface OtherCredentials {
    * Counts a wrong code as a try, and uses a right one up.
    * @throws AppError second_factor_needed when the account has one and `otp` is missing or wrong
    */
-  checkSecondFactor(accountId: AccountId, otp: Secret | undefined): Promise<void>
+  checkSecondFactor(
+    accountId: AccountId,
+    otp: Secret | undefined,
+    o?: { onlyIfBeforeMs: number },
+  ): Promise<void>
   /** Those that were added at that time or later. */
   removeSince(tx: Tx, accountId: AccountId, sinceMs: number): Promise<void>
 }
@@ -72,8 +76,23 @@ export function createRecovery(
   /** Only a session from before may judge a recovery: the others may be the thief's. */
   async function judged(principal: Asking): Promise<Recovery> {
     const recovery = await o.recoveries.find(principal.accountId)
-    if (!recovery || (await ownSession(principal)).beganAtMs >= recovery.atMs) throw new AppError('not_found')
+    if (!recovery || !isBefore(await ownSession(principal), recovery)) throw new AppError('not_found')
     return recovery
+  }
+
+  /** Whoever has a session only could otherwise undo each recovery by the account's owner, for ever. */
+  async function prove(principal: Asking, recovery: Recovery, proof: DenialProof): Promise<void> {
+    if (proof.byFreshSignIn) return
+    if (!proof.formerPassword) throw new AppError('fresh_sign_in_needed')
+    const { accountId, sessionId } = principal
+    // For each session: whoever has a stolen one does not use up the owner's tries.
+    o.limits.spendForSession('proof', sessionId)
+    const former = { accountId, sealedPassword: recovery.formerPassword }
+    const { right } = await o.passwords.verify(proof.formerPassword, former)
+    if (!right)
+      throw new AppError('invalid_request', { message: 'That is not the password from before the recovery.' })
+    // One that was set up since may be the thief's.
+    await o.others.checkSecondFactor(accountId, proof.otp, { onlyIfBeforeMs: recovery.atMs })
   }
 
   return {
@@ -111,9 +130,9 @@ export function createRecovery(
         await o.others.checkSecondFactor(accountId, otp)
         await o.database.transaction(async (tx) => {
           if (!(await o.codes.use(tx, accountId, 'recover', code))) throw new AppError('code_refused')
-          await o.accounts.replacePassword(tx, accountId, sealedPassword)
+          const replaced = await o.accounts.replacePassword(tx, accountId, sealedPassword)
           await o.codes.endAll(tx, accountId)
-          const { waitsUntilMs } = await o.recoveries.begin(tx, accountId)
+          const { waitsUntilMs } = await o.recoveries.begin(tx, accountId, replaced)
           await o.holds.begin(tx, accountId, waitsUntilMs)
           await o.notices.add(tx, accountId, 'recovered')
           await o.sendLetter(tx, { to: accountId, letter: { kind: 'recovered' } })
@@ -132,14 +151,15 @@ export function createRecovery(
       })
     },
 
-    async denyRecovery(principal) {
+    async denyRecovery(principal, proof) {
       const recovery = await judged(principal)
+      await prove(principal, recovery, proof)
       const { accountId } = principal
       await o.database.transaction(async (tx) => {
-        // Until the account is recovered again, nobody gets in by a password.
-        await o.accounts.replacePassword(tx, accountId, undefined)
+        await o.accounts.replacePassword(tx, accountId, recovery.formerPassword)
         if (!(await o.recoveries.end(tx, accountId))) throw new AppError('not_found')
-        await o.sessions.end(tx, accountId, ({ beganAtMs }) => beganAtMs >= recovery.atMs)
+        // Two disagree about an account: whoever is right, its locks wait for the rest of the day.
+        await o.sessions.end(tx, accountId, (session) => !isBefore(session, recovery))
         await o.others.removeSince(tx, accountId, recovery.atMs)
         await o.codes.endAll(tx, accountId)
         await o.notices.removeKind(tx, accountId, 'recovered')
@@ -152,7 +172,12 @@ export function createRecovery(
     async isHeldBack(principal) {
       const recovery = await o.recoveries.find(principal.accountId)
       if (!recovery || recovery.waitsUntilMs <= o.clock.nowMs()) return false
-      return (await ownSession(principal)).beganAtMs >= recovery.atMs
+      return !isBefore(await ownSession(principal), recovery)
     },
   }
+}
+
+/** A passkey cannot be had by reading somebody's mail: one from before a recovery is its owner's, whenever they sign in with it. */
+function isBefore({ beganAtMs, passkeySinceMs }: Session, { atMs }: Recovery): boolean {
+  return beganAtMs < atMs || (passkeySinceMs !== undefined && passkeySinceMs < atMs)
 }

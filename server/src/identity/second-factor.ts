@@ -14,7 +14,7 @@ export interface SecondFactor extends SecondFactorFace {
    * Counts a wrong code as a try, and uses a right one up: the app's by its time, a recovery code for ever.
    * @throws AppError second_factor_needed: missing or wrong; rate_limited
    */
-  check(accountId: AccountId, code: Secret | undefined): Promise<void>
+  check(accountId: AccountId, code: Secret | undefined, o?: { onlyIfBeforeMs: number }): Promise<void>
   /** What was set up at that time or later. */
   removeSince(tx: Tx, accountId: AccountId, sinceMs: number): Promise<void>
 }
@@ -139,8 +139,9 @@ export function createSecondFactor(o: {
   return {
     isOn,
 
-    async check(accountId, code) {
-      if (!(await isOn(accountId))) return
+    async check(accountId, code, { onlyIfBeforeMs } = { onlyIfBeforeMs: Number.POSITIVE_INFINITY }) {
+      const content = await read(accountId)
+      if (!content?.confirmed || content.addedAtMs >= onlyIfBeforeMs) return
       if (!code) throw new AppError('second_factor_needed')
       const outcome = await attempt(accountId, code, (tx, content) => write(tx, accountId, content))
       if (outcome === 'wrong') throw wrongCode()

@@ -10,7 +10,7 @@ import type { IdentityTables } from './tables.ts'
 const HOUR_MS = 3_600_000
 const TOUCHED_REMEMBERED = 50_000
 /** What is sealed has one length. */
-const SEALED_CHARACTERS = 256
+const SEALED_CHARACTERS = 320
 
 /** A sign-in as it stands inside the seal. */
 interface Content {
@@ -20,6 +20,8 @@ interface Content {
   lastIn?: string | undefined
   /** When the person began to prove who they are. */
   beganAtMs: number
+  /** Since when the account has had the passkey that proved it; absent for a password. */
+  passkeySinceMs?: number | undefined
   lastUsedHourMs: number
 }
 
@@ -38,6 +40,7 @@ export interface Sessions {
     accountId: AccountId
     clientId: string
     beganAtMs: number
+    passkeySinceMs: number | undefined
     remoteAddress: string | undefined
   }): Promise<void>
   /** Notes, to the hour, when and from where a session was last used. */
@@ -87,7 +90,7 @@ export function createSessions(o: {
   }
 
   return {
-    async begin({ grantId, sessionId, accountId, clientId, beganAtMs, remoteAddress }) {
+    async begin({ grantId, sessionId, accountId, clientId, beganAtMs, passkeySinceMs, remoteAddress }) {
       const grantDigest = o.artifacts.grantDigest(grantId)
       const here = remoteAddress && neighbourhood(remoteAddress)
       const content: Content = {
@@ -96,6 +99,7 @@ export function createSessions(o: {
         beganIn: here,
         lastIn: here,
         beganAtMs,
+        passkeySinceMs,
         lastUsedHourMs: hourOf(o.clock.nowMs()),
       }
       try {

@@ -15,6 +15,8 @@ export interface Credentials {
 export interface SignedIn {
   accountId: AccountId
   methods: SignInMethod[]
+  /** Since when the account has had the passkey that proved it. */
+  passkeySinceMs?: number
 }
 
 /** @throws AppError sign_in_refused (address and password alike), rate_limited, unavailable */

@@ -53,14 +53,18 @@ Give it to nobody: whoever has it can take over the account. If it was not you, 
 is told. For 24 hours the account cannot move locks, see cameras or change who lives in its homes.
 
 If it was you, a session from before can end this waiting time: hearthlock recovery confirm
-If it was not you, end the recovery from such a session: hearthlock recovery deny
-Nobody is signed in any more then, and you can recover the account yourself.`,
+If it was not you, undo it from such a session, or after a sign-in with a passkey that you had before:
+hearthlock recovery deny
+Then the password from before holds again, and nobody is signed in who was not before.`,
   }),
   recovery_denied: kind({
     subject: 'The recovery of your Hearthlock account was undone',
     usefulMinutes: A_DAY,
-    text: () => `A session of yours said that the last recovery of your Hearthlock account was not you. All sessions have
-ended and the new password no longer works. Recover the account to choose another one, and look at who can read your mail.`,
+    text: () => `Somebody with a sign-in and a password or passkey from before said that the last recovery of your Hearthlock account was
+not you. It was undone: the password from before holds again, and the sessions since have ended.
+
+Look at who can read your mail; until that is sure, give the account another address. If it was not you who undid it, somebody
+else has your password or a passkey.`,
   }),
   session_ended_by_reuse: kind({
     subject: 'A Hearthlock session was ended for safety',

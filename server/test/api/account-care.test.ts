@@ -159,6 +159,31 @@ describe('care of an account over HTTP', () => {
     }
   })
 
+  it('denying a recovery needs a fresh sign-in, or the password from before', async () => {
+    let offsetMs = 0
+    const clock = { nowMs: () => Date.now() + offsetMs }
+    const later = await startRooms({ clock })
+    try {
+      const email = new Personal('ada@example.org')
+      const client = createClient({ baseUrl: later.url, store: memorySessionStore(), clock })
+      await join({ client, mail: later.mail, email, password: PASSWORD })
+      await client.signIn({ clientId: 'hearthlock-cli', email, password: PASSWORD })
+      offsetMs = 10 * 60_000 + 1_000
+      await post(client, '/v1/recovery', { email: email.reveal() }, false)
+      const [letter] = await later.mail.waiting()
+      const { text } = await later.mail.show(letter?.letterId ?? '', newId<never>())
+      const code = /[0-9A-Z]{5}-[0-9A-Z]{5}/.exec(text.reveal())?.[0]
+      const body = { email: email.reveal(), code, newPassword: NEW_PASSWORD }
+      await post(client, '/v1/recovery/complete', body, false)
+      const deny = (proof: object) => post(client, '/v1/me/recovery/deny', proof)
+      await expect(deny({})).rejects.toMatchObject({ code: 'fresh_sign_in_needed', status: 403 })
+      await expect(deny({ formerPassword: NEW_PASSWORD })).rejects.toMatchObject({ status: 400 })
+      expect(await deny({ formerPassword: PASSWORD.reveal() })).toBeUndefined()
+    } finally {
+      await later.close()
+    }
+  })
+
   it('another address needs a fresh sign-in', async () => {
     let offsetMs = 0
     const clock = { nowMs: () => Date.now() + offsetMs }

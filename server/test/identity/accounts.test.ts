@@ -218,6 +218,7 @@ describe('a password due for renewal', () => {
       spendForAddress: none,
       spendForAccount: none,
       spendForSignedIn: none,
+      spendForSession: none,
       signedIn: none,
       refused: 0,
     }

@@ -1,10 +1,11 @@
 import { Secret as OtpSecret, TOTP } from 'otpauth'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { SoftwarePasskey } from '../../src/client/software-passkey.ts'
 import { Personal, Secret } from '../../src/core/index.ts'
 import type { IdentityLimits, Principal } from '../../src/identity/index.ts'
-import { makePasskey } from './support/authenticator.ts'
+import { answerWithPasskey, makePasskey } from './support/authenticator.ts'
 import { ada, type Setup, setUp } from './support/setup.ts'
-import { type Tokens, UserAgent } from './support/user-agent.ts'
+import { newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
 
 let s: Setup
 afterEach(() => s.close())
@@ -44,6 +45,11 @@ function complete(code: Secret, more: { email?: Personal; otp?: Secret; remoteAd
     remoteAddress: undefined,
     ...more,
   })
+}
+
+/** As somebody who knows the password from before. */
+function deny(principal: Principal, proof: Partial<Parameters<Setup['identity']['denyRecovery']>[1]> = {}) {
+  return s.identity.denyRecovery(principal, { byFreshSignIn: false, formerPassword: ada.password, ...proof })
 }
 
 const refused = { code: 'code_refused' }
@@ -231,7 +237,7 @@ describe('a second factor', () => {
     const { principal } = await session()
     await complete(await mailedCode())
     await turnOn(principal.accountId)
-    await s.identity.denyRecovery(principal)
+    await deny(principal)
     expect(await s.identity.secondFactor.state(principal.accountId)).toMatchObject({ on: false })
   })
 })
@@ -258,7 +264,7 @@ describe('passkeys', () => {
     await complete(await mailedCode())
     expect(await addedBy((await s.identity.passkeys.add(before.principal)).url.reveal())).toBe(200)
     const [older] = await s.identity.passkeys.list(accountId)
-    await s.identity.denyRecovery(before.principal)
+    await deny(before.principal)
     expect(await s.identity.passkeys.list(accountId)).toEqual([older])
   })
 })
@@ -283,7 +289,7 @@ describe('after a recovery', () => {
 
   it('a session since may not judge it, nor one that has ended', async () => {
     const { before, since } = await recovered()
-    for (const judge of [s.identity.confirmRecovery, s.identity.denyRecovery])
+    for (const judge of [s.identity.confirmRecovery, deny])
       await expect(judge(since.principal)).rejects.toMatchObject({ code: 'not_found' })
     await s.identity.endSession(before.principal)
     await expect(s.identity.confirmRecovery(before.principal)).rejects.toMatchObject({
@@ -299,18 +305,18 @@ describe('after a recovery', () => {
     await expect(s.identity.confirmRecovery(since.principal)).rejects.toMatchObject({ code: 'not_found' })
   })
 
-  it('"it was not me" ends every session since, the password and the codes, and nothing older', async () => {
+  it('"it was not me" ends every session since and the codes, nothing older, and the password from before holds', async () => {
     const { before, since } = await recovered()
     const outstanding = await mailedCode()
-    await s.identity.denyRecovery(before.principal)
+    await deny(before.principal)
     await expect(principalOf(since.agent, since.tokens)).rejects.toMatchObject({ code: 'unauthenticated' })
     await expect(principalOf(before.agent, before.tokens)).resolves.toBeTruthy()
     await expect(session(newPassword)).rejects.toThrow()
-    await expect(session()).rejects.toThrow()
+    await expect(session()).resolves.toBeTruthy()
     await expect(complete(outstanding)).rejects.toMatchObject(refused)
     expect(await s.lastLetter()).toMatchObject({ kind: 'recovery_denied' })
     expect(await s.identity.notices(before.principal.accountId)).toMatchObject([{ kind: 'recovery_denied' }])
-    await expect(s.identity.denyRecovery(before.principal)).rejects.toMatchObject({ code: 'not_found' })
+    await expect(deny(before.principal)).rejects.toMatchObject({ code: 'not_found' })
     await complete(await mailedCode())
     await expect(session(newPassword)).resolves.toBeTruthy()
   })
@@ -339,10 +345,121 @@ describe('after a recovery', () => {
   it('it can be denied for a week', async () => {
     const { before } = await recovered()
     s.clock.advance(7 * DAY - 1)
-    await expect(s.identity.denyRecovery(before.principal)).resolves.toBeUndefined()
+    await expect(deny(before.principal)).resolves.toBeUndefined()
     await complete(await mailedCode())
     s.clock.advance(7 * DAY)
-    await expect(s.identity.denyRecovery(before.principal)).rejects.toMatchObject({ code: 'not_found' })
+    await expect(deny(before.principal)).rejects.toMatchObject({ code: 'not_found' })
+  })
+})
+
+describe('whoever denies a recovery', () => {
+  const recovered = async () => {
+    await setUpAda({ codePerAccount: { burst: 2, everySeconds: 60 } })
+    const [stolen, own] = [await session(), await session()]
+    await complete(await mailedCode())
+    return { stolen, own }
+  }
+  const undone = async () =>
+    (await s.identity.notices((await session(newPassword)).principal.accountId)).length
+
+  it('needs more than a session from before, which may be stolen', async () => {
+    const { stolen } = await recovered()
+    const missing = deny(stolen.principal, { formerPassword: undefined })
+    await expect(missing).rejects.toMatchObject({ code: 'fresh_sign_in_needed' })
+    for (const guess of [newPassword, new Secret('a guess at the password')])
+      await expect(deny(stolen.principal, { formerPassword: guess })).rejects.toMatchObject({
+        code: 'invalid_request',
+      })
+    expect(await undone()).toBe(1)
+  })
+
+  it('guesses at the password at their own cost, and leaves the owner’s tries alone', async () => {
+    const { stolen, own } = await recovered()
+    const guess = () => deny(stolen.principal, { formerPassword: new Secret('a guess') })
+    for (let i = 0; i < 2; i++) await expect(guess()).rejects.toMatchObject({ code: 'invalid_request' })
+    await expect(guess()).rejects.toMatchObject({ code: 'rate_limited' })
+    await expect(deny(own.principal)).resolves.toBeUndefined()
+  })
+
+  it('may have signed in a moment ago instead', async () => {
+    const { own } = await recovered()
+    await deny(own.principal, { formerPassword: undefined, byFreshSignIn: true })
+    await expect(session()).resolves.toBeTruthy()
+  })
+
+  it('needs the second factor from before as well, and none that was set up since', async () => {
+    await setUpAda()
+    const { principal } = await session()
+    const turnOn = async () => {
+      const { secret } = await s.identity.secondFactor.begin(principal.accountId)
+      const totp = new TOTP({ secret: OtpSecret.fromBase32(secret.reveal()) })
+      const code = (steps: number) =>
+        new Secret(totp.generate({ timestamp: s.clock.nowMs() + steps * 30_000 }))
+      await s.identity.secondFactor.confirm(principal.accountId, code(-1))
+      return code
+    }
+    const code = await turnOn()
+    s.clock.advance(1)
+    await complete(await mailedCode(), { otp: code(0) })
+    const needed = { code: 'second_factor_needed' }
+    await expect(deny(principal)).rejects.toMatchObject(needed)
+    await expect(deny(principal, { otp: new Secret('000000') })).rejects.toMatchObject(needed)
+    await deny(principal, { otp: code(1) })
+
+    s.clock.advance(60)
+    await s.identity.secondFactor.remove(principal.accountId, code(0))
+    await complete(await mailedCode())
+    await turnOn()
+    await deny(principal)
+    expect(await s.identity.secondFactor.state(principal.accountId)).toMatchObject({ on: false })
+  })
+
+  it('can do so each time, for the proof comes back with the password', async () => {
+    await setUpAda()
+    const { principal } = await session()
+    for (let i = 0; i < 2; i++) {
+      await complete(await mailedCode())
+      await complete(await mailedCode())
+      await deny(principal)
+      await expect(session()).resolves.toBeTruthy()
+    }
+  })
+})
+
+describe('a sign-in after a recovery', () => {
+  async function signedInWith(passkey: SoftwarePasskey): Promise<Principal> {
+    const agent = new UserAgent(s.url)
+    agent.key = await newProofKey()
+    const { redirectTo } = (await (await answerWithPasskey(agent, passkey)).json()) as { redirectTo: string }
+    const code = (await agent.resume(redirectTo)).get('code') as string
+    return await principalOf(agent, (await (await agent.exchange(code)).json()) as Tokens)
+  }
+  async function added(by: Principal): Promise<SoftwarePasskey> {
+    const { url } = await s.identity.passkeys.add(by)
+    return (await makePasskey(new UserAgent(s.url), url.reveal())).passkey
+  }
+
+  it('with a passkey from before is its owner’s: not held back, judges, and stays when it is denied', async () => {
+    await setUpAda()
+    const passkey = await added((await session()).principal)
+    s.clock.advance(1)
+    await complete(await mailedCode())
+    const principal = await signedInWith(passkey)
+    expect(await s.identity.isHeldBack(principal)).toBe(false)
+    await deny(principal, { formerPassword: undefined, byFreshSignIn: true })
+    expect(await s.identity.isSessionLive(principal.sessionId)).toBe(true)
+    await complete(await mailedCode())
+    await s.identity.confirmRecovery(await signedInWith(passkey))
+  })
+
+  it('with a passkey that was added since is held back, and judges nothing', async () => {
+    await setUpAda()
+    await complete(await mailedCode())
+    const passkey = await added((await session(newPassword)).principal)
+    const principal = await signedInWith(passkey)
+    expect(await s.identity.isHeldBack(principal)).toBe(true)
+    await expect(deny(principal, { byFreshSignIn: true })).rejects.toMatchObject({ code: 'not_found' })
+    await expect(s.identity.confirmRecovery(principal)).rejects.toMatchObject({ code: 'not_found' })
   })
 })
 

@@ -26,6 +26,8 @@ describe('forgot the password', () => {
     await postbox.close()
   })
 
+  const third = () => ({ HEARTHLOCK_SESSION_DIR: `${at.directory}/third` })
+
   async function ok(args: string[], options: Parameters<Installation['cli']>[1] = {}): Promise<string> {
     const result = await at.cli(args, options)
     expect(result, args.join(' ')).toMatchObject({ code: 0 })
@@ -79,13 +81,15 @@ describe('forgot the password', () => {
   it('the owner sees it, undoes it, and the other session is gone with its password', async () => {
     expect(await ok(['whoami'])).toContain('Was it you?')
     expect((await ok(['sessions'])).match(/the hearthlock command/g)).toHaveLength(2)
-    await ok(['recovery', 'deny'])
+    expect(await ok(['recovery', 'deny'])).toContain('holds again')
     expect(await refused(['whoami'], { env: elsewhere })).toContain('Sign in first')
     await refused(['sign-in', '--email', EMAIL], { env: elsewhere, input: NEW_PASSWORD })
     expect((await ok(['sessions'])).match(/the hearthlock command/g)).toHaveLength(1)
   })
 
   it('the owner recovers it, and confirms from the session that is there', async () => {
+    await ok(['sign-in', '--email', EMAIL], { env: third(), input: PASSWORD })
+    await ok(['sign-out'], { env: third() })
     await ok(['recover', '--email', EMAIL])
     const mailed = await code('Your Hearthlock recovery code')
     await ok(['recover', '--email', EMAIL, '--code', mailed], { input: NEW_PASSWORD })
