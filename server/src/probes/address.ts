@@ -16,6 +16,8 @@ export interface DeclaredAddress {
 const LONGEST = 300
 const SHAPE =
   /^(?:(?<scheme>[a-z][a-z0-9+.-]*):\/\/)?(?:\[(?<six>[^\]]+)\]|(?<host>[^:/[\]]+))(?::(?<port>\d{1,5}))?\/?$/i
+/** As people write names, before they are made ASCII: that conversion drops what stands after a `?`. */
+const WRITTEN = /^[\p{L}\p{M}\p{N}_.-]+$/u
 const NAME = /^(?=.{1,253}$)(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?$/i
 
 /**
@@ -40,12 +42,7 @@ export function parseAddress(given: string): DeclaredAddress {
   }
   const { scheme, six, host: name = '', port } = found
   if (six !== undefined && !isIPv6(six)) throw refused('What stands in brackets is not an IPv6 address.')
-  const host = six ?? (isIP(name) ? name : domainToASCII(name))
-  if (six === undefined && !NAME.test(host)) throw refused('An address has no host name that can be.')
-  // 127.1 and 0x7f000001 are addresses to the resolver, and not the ones that a reader would think of.
-  if (six === undefined && !isIP(host) && /^(?:0x[0-9a-f]*|\d+)$/i.test(host.split('.').at(-1) ?? '')) {
-    throw refused('An IPv4 address is written with four numbers: 192.0.2.1.')
-  }
+  const host = six ?? hostOf(name)
   if (port !== undefined && !(Number(port) >= 1 && Number(port) <= 65_535)) {
     throw refused('A port is a number from 1 to 65535.')
   }
@@ -55,6 +52,17 @@ export function parseAddress(given: string): DeclaredAddress {
     host,
     ...(port !== undefined && { port: Number(port) }),
   }
+}
+
+function hostOf(name: string): string {
+  if (isIP(name)) return name
+  // 127.1 and 0x7f000001 are addresses to a resolver, and not the ones that a reader would think of.
+  if (/(?:^|\.)(?:0x[0-9a-f]*|\d+)\.?$/i.test(name)) {
+    throw refused('An IPv4 address is written with four numbers: 192.0.2.1.')
+  }
+  const host = WRITTEN.test(name) ? domainToASCII(name) : ''
+  if (!NAME.test(host) || isIP(host)) throw refused('An address has no host name that can be.')
+  return host
 }
 
 function refused(message: string): AppError {

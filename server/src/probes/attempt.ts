@@ -36,7 +36,12 @@ export async function attempt(
   const allowance: Allowance = createAllowance({ bytes: ALLOWED_BYTES, connections: ALLOWED_CONNECTIONS })
   const deadline = createDeadline({ milliseconds: o.milliseconds, calledOff: o.signal })
   const { host, ip, port } = o.endpoint
-  const target = createTarget({ host, ip, port, tlsFirst: o.tlsFirst, deadline, allowance, pace: o.pace })
+  let established: Observation | undefined
+  const establish = (observation: Observation) => {
+    established = observation
+  }
+  const { tlsFirst, pace } = o
+  const target = createTarget({ host, ip, port, tlsFirst, deadline, allowance, pace, establish })
   const { promise: timeOver, reject } = Promise.withResolvers<never>()
   const onOver = () => reject(new ProbeFailure('timed-out'))
   deadline.signal.addEventListener('abort', onOver, { once: true })
@@ -44,7 +49,7 @@ export async function attempt(
   try {
     return await Promise.race([speak(target), timeOver])
   } catch (error) {
-    return observationOf(error, allowance.heardBytes)
+    return established ?? observationOf(error, allowance.heardBytes)
   } finally {
     deadline.signal.removeEventListener('abort', onOver)
     deadline.end()

@@ -26,7 +26,7 @@ export interface ProbeOptions {
 
 export interface ProbeProgress {
   done: number
-  /** Grows as names are resolved. */
+  /** Ports; it grows as names are resolved. */
   total: number
 }
 
@@ -54,11 +54,6 @@ export async function* probe(
   let total = 0
   let running = 0
 
-  function add(work: Work): void {
-    total += 1
-    waiting.push(work)
-  }
-
   function startSome(): void {
     while (running < options.concurrency && !signal.aborted) {
       const work = waiting.shift()
@@ -66,8 +61,6 @@ export async function* probe(
       running += 1
       void work().finally(() => {
         running -= 1
-        done += 1
-        options.onProgress?.({ done, total })
         startSome()
         wake()
       })
@@ -75,15 +68,18 @@ export async function* probe(
   }
 
   for (const { address, plan } of plans) {
-    add(async () => {
+    waiting.push(async () => {
       const startedMs = options.clock.nowMs()
       const ips = await (options.resolve ?? resolveByMachine)(address.host)
       if (ips.length === 0) found.push(unresolved(address, plan, options.clock.nowMs() - startedMs))
       for (const ip of ips) {
         for (const { port, candidates } of plan) {
           const endpoint = { address: address.text, host: address.host, ip, port }
-          add(async () => {
+          total += 1
+          waiting.push(async () => {
             const result = await probePort({ endpoint, candidates, pace, signal, options })
+            done += 1
+            options.onProgress?.({ done, total })
             if (!signal.aborted) found.push(result)
           })
         }

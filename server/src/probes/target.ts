@@ -4,6 +4,7 @@ import { type Connection, createConnection } from './connection.ts'
 import type { Deadline } from './deadline.ts'
 import { dial } from './dial.ts'
 import { isProbeFailure, type ProbeFailure } from './failure.ts'
+import type { Observation } from './observation.ts'
 import type { Pace } from './pace.ts'
 
 /** One port of one IP address. There is no way to another one from here: names were resolved before, redirects lead nowhere. */
@@ -12,6 +13,8 @@ export interface Target {
   readonly host: string
   readonly ip: string
   readonly port: number
+  /** What has been seen for certain: it stands, should the rest (a default password, a version) fail or take too long. */
+  establish(observation: Observation): void
   /** @throws ProbeFailure */
   connect(options?: ConnectOptions): Promise<Connection>
   /**
@@ -37,6 +40,7 @@ export interface TargetOptions {
   deadline: Deadline
   allowance: Allowance
   pace: Pace
+  establish(observation: Observation): void
 }
 
 /** A connection that does not come about within this part of a probe's time will not. */
@@ -50,6 +54,7 @@ export function createTarget(o: TargetOptions): Target {
     host,
     ip,
     port,
+    establish: o.establish,
     async connect({ tls = false, alpnProtocols } = {}) {
       allowance.connects()
       deadline.pause()

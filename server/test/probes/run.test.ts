@@ -72,4 +72,26 @@ describe('probing addresses', () => {
     await resultsOf([`redis://127.0.0.1:${port}`, ...addresses], { ratePerSecond: 10, signal: stop.signal })
     expect(connections).toBeLessThanOrEqual(6)
   })
+
+  it('says protected also when the server hangs up, or falls silent, while default passwords are tried', async () => {
+    for (const end of ['', 'hang up']) {
+      const port = await listen((socket) => {
+        socket.once('data', () => {
+          socket.write('-NOAUTH Authentication required.\r\n')
+          if (end) socket.end()
+        })
+      })
+      const result = await resultOf(`redis://127.0.0.1:${port}`, { timeoutMilliseconds: 400 })
+      expect(result).toMatchObject({ verdict: 'protected', evidence: 'asks for a password' })
+    }
+  })
+
+  it('tells how many of the ports are done', async () => {
+    const port = await listen((socket) => socket.end('what?\r\n'))
+    const seen: string[] = []
+    await resultsOf([`redis://127.0.0.1:${port}`, `mongodb://127.0.0.1:${port}`], {
+      onProgress: ({ done, total }) => seen.push(`${done}/${total}`),
+    })
+    expect(seen.at(-1)).toBe('2/2')
+  })
 })

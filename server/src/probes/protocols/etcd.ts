@@ -33,19 +33,20 @@ async function observe(target: Target): Promise<Observation> {
   const version = (http.first.json() as { etcdserver?: unknown } | undefined)?.etcdserver
   if (http.first.status !== 200 || typeof version !== 'string' || !/^[\w.+-]{1,32}$/.test(version)) garbled()
   const facts: Facts = { product: 'etcd', version, ...(http.first.tls && { tls: http.first.tls }) }
-  const third = await byVersion3(http, facts)
+  const third = await byVersion3(target, http, facts)
   if (third?.verdict === 'open') return third
   const second = await byVersion2(http, facts)
   if (second?.verdict === 'open') return second
   return third ?? second ?? { ...facts, verdict: 'other', evidence: 'no API for keys answers' }
 }
 
-async function byVersion3(http: Http, facts: Facts): Promise<Observation | undefined> {
+async function byVersion3(target: Target, http: Http, facts: Facts): Promise<Observation | undefined> {
   for (const prefix of PREFIXES) {
     const answer = await http.request({ method: 'POST', path: `${prefix}/kv/range`, body: COUNT_ALL })
     if (answer.status === 404) continue
     const opened = counted(answer.json(), facts, 'no-credentials')
     if (opened) return opened
+    target.establish(refused(facts))
     return (await byDefaultPassword(http, prefix, facts)) ?? refused(facts)
   }
   return undefined

@@ -45,18 +45,26 @@ async function observe(target: Target, tls: boolean): Promise<Observation> {
   } finally {
     connection.close()
   }
-  return { ...facts(), ...(await withSasl(target, tls, version)) }
+  return withSasl(target, tls, version, facts())
 }
 
-async function withSasl(target: Target, tls: boolean, version: number): Promise<Observation> {
+async function withSasl(
+  target: Target,
+  tls: boolean,
+  version: number,
+  facts: Pick<Observation, 'product' | 'tls'>,
+): Promise<Observation> {
   const mechanisms = await saslMechanisms(target, tls)
+  const evidence = `asks for credentials (SASL ${mechanisms.join(', ')})`
+  const locked: Observation = { ...facts, verdict: 'protected', evidence }
+  target.establish(locked)
   if (mechanisms.includes('PLAIN')) {
     for (const account of DEFAULT_ACCOUNTS) {
       const opened = await signedIn(target, tls, version, account)
-      if (opened?.verdict === 'open') return opened
+      if (opened?.verdict === 'open') return { ...facts, ...opened }
     }
   }
-  return { verdict: 'protected', evidence: `asks for credentials (SASL ${mechanisms.join(', ')})` }
+  return locked
 }
 
 async function metadataVersion(connection: Connection): Promise<number> {

@@ -51,6 +51,7 @@ async function askAll(target: Target, tls: boolean, carry: Carry): Promise<Obser
     if (seen.verdict === 'open') return seen
     first ??= seen
     if (first.verdict !== 'protected') return first
+    target.establish(first)
   }
   return first ?? garbled()
 }

@@ -35,6 +35,7 @@ async function observe(target: Target): Promise<Observation> {
   for (const account of ACCOUNTS) {
     last = await tryAccount(target, account)
     if (last.verdict !== 'protected' || last.evidence === HOST_EVIDENCE) return last
+    target.establish(last)
   }
   return last ?? garbled()
 }

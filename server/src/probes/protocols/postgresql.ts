@@ -50,11 +50,17 @@ async function observe(target: Target): Promise<Observation> {
 
 async function byDefaultPassword(target: Target, seen: Seen): Promise<Observation> {
   const [role] = ROLES
+  const locked: Observation = {
+    ...seen.facts,
+    verdict: 'protected',
+    evidence: `asks for a password (${seen.method})`,
+  }
+  target.establish(locked)
   for (const password of DEFAULT_PASSWORDS) {
     const tried = await signIn(target, { role, database: DATABASES[0], password })
     if (tried.observation?.verdict === 'open') return tried.observation
   }
-  return { ...seen.facts, verdict: 'protected', evidence: `asks for a password (${seen.method})` }
+  return locked
 }
 
 interface Facts {

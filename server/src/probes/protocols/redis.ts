@@ -25,13 +25,14 @@ export const redis: Probe = {
 async function ask(target: Target, tls: boolean): Promise<Observation> {
   const connection = await target.connect({ tls })
   try {
-    return { ...(await observe(connection)), ...(connection.tls && { tls: connection.tls }) }
+    const withTls = (seen: Observation) => ({ ...seen, ...(connection.tls && { tls: connection.tls }) })
+    return withTls(await observe(connection, (seen) => target.establish(withTls(seen))))
   } finally {
     connection.close()
   }
 }
 
-async function observe(connection: Connection): Promise<Observation> {
+async function observe(connection: Connection, establish: (seen: Observation) => void): Promise<Observation> {
   const size = await command(connection, 'DBSIZE')
   if (size.kind === 'integer') return open(connection, size.text, 'no-credentials')
   if (size.kind !== 'error') garbled()
@@ -44,13 +45,15 @@ async function observe(connection: Connection): Promise<Observation> {
   }
   if (/^NOPERM/.test(size.text)) return byAclDefaultUser(connection)
   if (!/^(?:NOAUTH|ERR operation not permitted)/.test(size.text)) garbled()
+  const locked: Observation = { verdict: 'protected', evidence: 'asks for a password', product: 'Redis' }
+  establish(locked)
   for (const password of DEFAULT_PASSWORDS) {
     const answer = await command(connection, 'AUTH', password)
     if (answer.text !== 'OK') continue
     const now = await command(connection, 'DBSIZE')
     return open(connection, now.text, 'default-password')
   }
-  return { verdict: 'protected', evidence: 'asks for a password', product: 'Redis' }
+  return locked
 }
 
 /** The default user may do something, but not count. What it may read is asked for one key that is not there. */
