@@ -3,7 +3,9 @@ import { sql } from 'kysely'
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import type { AccountId, Clock, Database, Tx } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
+import { clientOf } from './clients.ts'
 import { evenLength } from './even-length.ts'
+import { type Issued, type IssuedTo, newestEpoch, type ResetEpochs } from './reset-epochs.ts'
 import type { IdentityTables } from './tables.ts'
 
 /** Where the OpenID provider keeps what it issues. */
@@ -50,6 +52,7 @@ export function createArtifacts(o: {
   database: Database
   keys: Keys
   clock: Clock
+  epochs: ResetEpochs
   /** A grant of this account has ended. */
   onGrantEnd: (accountId: AccountId) => void
   /** Two used one refresh token or code at the same moment, and the sign-in was ended for it. */
@@ -102,15 +105,32 @@ export function createArtifacts(o: {
   const openSealed = (model: string, row: { id_digest: Buffer; sealed: Buffer }): Sealed =>
     JSON.parse(sealing.unseal(where(model, row.id_digest), row.sealed).toString())
 
+  /**
+   * Whether a reset has made it void. A grant goes on where its holder need not sign in anew, and so does a refresh token,
+   * but only for whoever proves the key that it is bound to; with what it is exchanged for, all is of the new epoch.
+   */
+  async function isVoid(model: string, row: Issued, payload: AdapterPayload, tx?: Tx): Promise<boolean> {
+    // Proofs that were seen stay seen.
+    if (model === 'ReplayDetection') return false
+    const standing = await o.epochs.standing(row, issuedTo(payload), tx)
+    if (standing === 'prove_key') {
+      return model !== 'Grant' && !(model === 'RefreshToken' && payload.jkt !== undefined)
+    }
+    return standing === 'void'
+  }
+
   function adapter(model: string): Adapter {
-    const rows = () => tables.selectFrom('identity.artifact').selectAll().where('model', '=', model)
+    const rows = () =>
+      tables.selectFrom('identity.artifact').selectAll().select(newestEpoch).where('model', '=', model)
     const idDigests = (id: string) => digesting.digests(idLabel(model, id))
 
     type Row = Awaited<ReturnType<ReturnType<typeof rows>['execute']>>[number]
-    function open(row: Row | undefined): AdapterPayload | undefined {
+    async function open(row: Row | undefined): Promise<AdapterPayload | undefined> {
       if (!row || row.expires_at <= now()) return undefined
       const { payload, expiresAtMs } = openSealed(model, row)
-      if (expiresAtMs <= o.clock.nowMs()) return undefined
+      if (expiresAtMs <= o.clock.nowMs() || (await isVoid(model, row, payload))) return undefined
+      // What is done with a token is asked for once more when it is done: in which epoch it was issued goes with it.
+      if (model === 'AccessToken') payload.extra = { ...(payload.extra as object), epoch: row.epoch }
       return row.consumed_at
         ? { ...payload, consumed: Math.floor(row.consumed_at.getTime() / 1000) }
         : payload
@@ -130,6 +150,7 @@ export function createArtifacts(o: {
             evenLength({ payload, expiresAtMs } satisfies Sealed, STEP),
           ),
           expires_at: new Date(Math.ceil(expiresAtMs / HOUR_MS) * HOUR_MS),
+          epoch: sql<number>`default`,
         }
         // Written under a former root key: this row takes its place.
         if (older.length > 0) {
@@ -234,12 +255,20 @@ export function createArtifacts(o: {
     async isGrantLive(handle, tx) {
       const row = await (tx?.withTables<IdentityTables>() ?? tables)
         .selectFrom('identity.artifact')
-        .select('id_digest')
+        .select(['id_digest', 'sealed', 'epoch', newestEpoch])
         .where('model', '=', 'Grant')
         .where('uid_digest', 'in', digesting.digests(`handle:${handle}`))
         .where('expires_at', '>', now())
         .executeTakeFirst()
-      return row !== undefined
+      return row !== undefined && !(await isVoid('Grant', row, openSealed('Grant', row).payload, tx))
     },
   }
+}
+
+/** Of a sign-in that is under way, the account may not be known yet. */
+function issuedTo(payload: AdapterPayload): IssuedTo {
+  const { accountId, clientId, params } = payload
+  if (accountId) return accountId as AccountId
+  const client = clientOf(clientId ?? (params as { client_id?: unknown } | undefined)?.client_id)
+  return client?.kind === 'operator' ? 'operators' : 'customers'
 }

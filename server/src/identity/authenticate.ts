@@ -17,6 +17,8 @@ export interface BoundToken {
   /** When and how the sign-in was made (RFC 9068 section 2.2.1). */
   authTimeSeconds: number
   amr: SignInMethod[]
+  /** In which it was issued (reset-epochs.ts). */
+  epoch: number
 }
 
 export interface AuthenticateOptions {
@@ -104,6 +106,7 @@ export function createAuthenticate(o: AuthenticateOptions): (request: ResourceRe
       sessionId: grant.handle,
       signedInAtMs: bound.authTimeSeconds * 1000,
       methods: bound.amr,
+      epoch: bound.epoch,
     }
   }
 }

@@ -4,6 +4,7 @@ import type { Keys } from '../keys/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { AccountCare, Holds, SendLetter } from './account-face.ts'
 import type { Argon2Cost } from './passwords.ts'
+import type { SignInResets } from './reset-face.ts'
 
 /** Customers and operators are separate kinds: one address may be both, and neither signs in as the other. */
 export type AccountKind = 'customer' | 'operator'
@@ -26,6 +27,8 @@ export interface Principal {
   /** When the person last proved who they are, to the second. A refresh does not count. */
   signedInAtMs: number
   methods: SignInMethod[]
+  /** In which the token was issued: what resets since have made of it is `resets.isCurrent`. */
+  epoch: number
 }
 
 /** What a resource request brings (RFC 9449 section 7.1). Headers as Node hands them out. */
@@ -156,6 +159,7 @@ export interface Identity extends AccountCare {
    * @throws AppError not_found; conflict for the last security officer
    */
   eraseAccount(tx: Tx, accountId: AccountId): Promise<() => void>
+  readonly resets: SignInResets
   stats(): Record<string, number>
 }
 
@@ -177,7 +181,7 @@ export interface IdentityOptions {
   /** Has what operators do written down, in its transaction. */
   recordAct?: RecordAct | undefined
   /** What other processes that share the database have changed is heard on it. */
-  bus?: Pick<Bus, 'subscribe'> | undefined
+  bus?: Pick<Bus, 'subscribe' | 'onGap'> | undefined
   /** Only for tests that need many accounts. */
   passwordCost?: Argon2Cost | undefined
   limits?: Partial<IdentityLimits> | undefined

@@ -35,6 +35,8 @@ import { createRecoveries } from './recoveries.ts'
 import { createRecovery } from './recovery.ts'
 import { createRecoveryDoor } from './recovery-http.ts'
 import { createReplayCache } from './replay-cache.ts'
+import { createResetEpochs } from './reset-epochs.ts'
+import { createResets } from './resets.ts'
 import { createReuseNotice } from './reuse-notice.ts'
 import { createSecondFactor } from './second-factor.ts'
 import { createSecondStep, type HalfSignedIn } from './second-step.ts'
@@ -83,13 +85,15 @@ export function createIdentity(options: IdentityOptions): Identity {
   const issuer = () => new URL(typeof options.issuer === 'string' ? options.issuer : options.issuer()).origin
 
   const changes = createAccountChanges({ log, bus: options.bus })
+  const epochs = createResetEpochs({ database })
+  const resets = createResets({ database, clock, log, epochs, bus: options.bus })
   const accounts = createAccounts({ database, keys, clock })
   const notices = createNotices({ database, keys, clock })
   const onReuse = createReuseNotice({ database, notices, changes, sendLetter })
-  const artifacts = createArtifacts({ database, keys, clock, onGrantEnd: changes.sessions, onReuse })
-  const sessions = createSessions({ database, keys, clock, accounts, artifacts })
-  const codes = createMailedCodes({ database, keys, clock })
-  const signUps = createSignUps({ database, keys, clock })
+  const artifacts = createArtifacts({ database, keys, clock, epochs, onGrantEnd: changes.sessions, onReuse })
+  const sessions = createSessions({ database, keys, clock, accounts, artifacts, epochs })
+  const codes = createMailedCodes({ database, keys, clock, epochs })
+  const signUps = createSignUps({ database, keys, clock, epochs })
   const recoveries = createRecoveries({ database, keys, clock })
   const callers = createCallers()
   const passwords = createPasswords({ keys, ...limits, cost: options.passwordCost })
@@ -98,12 +102,12 @@ export function createIdentity(options: IdentityOptions): Identity {
   const replays = createReplayCache({ clock, maxEntries: limits.proofsRemembered })
   const passkeys = createPasskeys({ database, keys, clock })
   const secondFactor = createSecondFactor({ database, keys, clock, vault })
-  const waiting = createOneUse<HalfSignedIn>({ database, keys, clock, kind: 'second-step' })
+  const waiting = createOneUse<HalfSignedIn>({ database, keys, clock, epochs, kind: 'second-step' })
   const secondStep = createSecondStep({ secondFactor, waiting, limits: rateLimits })
-  const challenges = createOneUse<Challenge>({ database, keys, clock, kind: 'challenge' })
-  const tickets = createOneUse<Ticket>({ database, keys, clock, kind: 'passkey' })
-  const firstCodes = createOneUse<Enrolment>({ database, keys, clock, kind: 'first-operator' })
-  const invitations = createOneUse<Enrolment>({ database, keys, clock, kind: 'operator' })
+  const challenges = createOneUse<Challenge>({ database, keys, clock, epochs, kind: 'challenge' })
+  const tickets = createOneUse<Ticket>({ database, keys, clock, epochs, kind: 'passkey' })
+  const firstCodes = createOneUse<Enrolment>({ database, keys, clock, epochs, kind: 'first-operator' })
+  const invitations = createOneUse<Enrolment>({ database, keys, clock, epochs, kind: 'operator' })
   const makeCustomer = createMakeCustomer({ vault, accounts })
   const recordAct = options.recordAct ?? recordNothing
   const enrolmentParts = { database, vault, accounts, passkeys, firstCodes, invitations, recordAct }
@@ -285,6 +289,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     ...emailAddress,
     ...ownSessions,
     eraseAccount: removal.remove,
+    resets,
     notices: notices.newest,
     dismissNotice: notices.dismiss,
     onNotice: changes.onNotice,
@@ -292,11 +297,13 @@ export function createIdentity(options: IdentityOptions): Identity {
       signingKey = await loadSigningKey({ database, keys })
       await loadWebAuthn()
       changes.start()
+      await resets.start()
       sweeper = setInterval(sweep, SWEEP_EVERY_MS).unref()
     },
     async close() {
       clearInterval(sweeper)
       changes.close()
+      resets.close()
       await sweeping
       await passwords.close()
     },

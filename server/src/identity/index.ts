@@ -18,3 +18,4 @@ export type {
 export { createIdentity } from './identity.ts'
 export { identityMigrations } from './migrations.ts'
 export { page } from './page.ts'
+export type { HeardReset, SignInCounts, SignInReach, SignInReset, SignInResets } from './reset-face.ts'

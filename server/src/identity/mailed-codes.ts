@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { type AccountId, type Clock, type Database, Personal, type Secret, type Tx } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
+import { newestEpoch, type ResetEpochs } from './reset-epochs.ts'
 import type { IdentityTables } from './tables.ts'
 import { newTypedCode, normaliseTypedCode } from './typed-code.ts'
 
@@ -31,7 +32,12 @@ interface Sealed {
 }
 
 /** One-use codes that were mailed to a person: short-lived, kept as digests, bound to the account and the purpose. */
-export function createMailedCodes(o: { database: Database; keys: Keys; clock: Clock }): MailedCodes {
+export function createMailedCodes(o: {
+  database: Database
+  keys: Keys
+  clock: Clock
+  epochs: ResetEpochs
+}): MailedCodes {
   const tables = o.database.queries.withTables<IdentityTables>()
   const digesting = o.keys.purpose('identity.mailed-code')
   const where = (accountId: AccountId, purpose: CodePurpose, digest: Buffer) =>
@@ -68,11 +74,11 @@ export function createMailedCodes(o: { database: Database; keys: Keys; clock: Cl
         .where('purpose', '=', purpose)
         .where('tries', '<', MAX_TRIES)
         .where('expires_hour', '>', now())
-        .returning(['code_digest', 'sealed'])
+        .returning(['code_digest', 'sealed', 'epoch', newestEpoch])
         .execute()
       const digests = digesting.digests(labelled(accountId, purpose, code))
       const row = rows.find(({ code_digest }) => digests.some((digest) => digest.equals(code_digest)))
-      if (!row) return undefined
+      if (!row || (await o.epochs.standing(row, accountId)) !== 'holds') return undefined
       const text = digesting.unseal(where(accountId, purpose, row.code_digest), row.sealed).toString()
       const { address, expiresAtMs } = JSON.parse(text) as Sealed
       return expiresAtMs > o.clock.nowMs() ? new Personal(address) : undefined
@@ -84,10 +90,11 @@ export function createMailedCodes(o: { database: Database; keys: Keys; clock: Cl
         .deleteFrom('identity.mailed_code')
         .where('account_id', '=', accountId)
         .where('purpose', '=', purpose)
-        .returning('code_digest')
+        .returning(['code_digest', 'epoch', newestEpoch])
         .execute()
       const digests = digesting.digests(labelled(accountId, purpose, code))
-      return rows.some(({ code_digest }) => digests.some((digest) => digest.equals(code_digest)))
+      const row = rows.find(({ code_digest }) => digests.some((digest) => digest.equals(code_digest)))
+      return row !== undefined && (await o.epochs.standing(row, accountId, tx)) === 'holds'
     },
 
     async endAll(tx, accountId) {

@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
-import type { Clock, Database, Tx } from '../core/index.ts'
+import type { AccountId, Clock, Database, Tx } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
 import { evenLength } from './even-length.ts'
+import { type Issued, type IssuedTo, newestEpoch, type ResetEpochs } from './reset-epochs.ts'
 import type { IdentityTables } from './tables.ts'
 
 /**
@@ -28,6 +29,7 @@ export function createOneUse<Value extends object>(o: {
   keys: Keys
   clock: Clock
   kind: string
+  epochs: ResetEpochs
 }): OneUse<Value> {
   const { kind } = o
   const digesting = o.keys.purpose('identity.one-use.digest')
@@ -36,12 +38,14 @@ export function createOneUse<Value extends object>(o: {
   const labelOf = (name: string) => place(kind, name)
   const where = (digest: Buffer) => place('identity.one_use', kind, digest.toString('hex'))
 
-  function open(row: { name_digest: Buffer; sealed: Buffer } | undefined): Value | undefined {
+  async function open(row: (Issued & Row) | undefined, tx?: Tx): Promise<Value | undefined> {
     if (!row) return undefined
     const { value, expiresAtMs } = JSON.parse(
       sealing.unseal(where(row.name_digest), row.sealed).toString(),
     ) as { value: Value; expiresAtMs: number }
-    return expiresAtMs > o.clock.nowMs() ? value : undefined
+    if (expiresAtMs <= o.clock.nowMs()) return undefined
+    // Whatever the reset: who was about to use it begins anew.
+    return (await o.epochs.standing(row, issuedTo(kind, value), tx)) === 'holds' ? value : undefined
   }
 
   return {
@@ -51,6 +55,7 @@ export function createOneUse<Value extends object>(o: {
       const row = {
         sealed: sealing.seal(where(name_digest), evenLength({ value, expiresAtMs }, STEP)),
         expires_at: new Date(Math.ceil(expiresAtMs / HOUR_MS) * HOUR_MS),
+        epoch: sql<number>`default`,
       }
       await rows(tx)
         .insertInto('identity.one_use')
@@ -61,7 +66,7 @@ export function createOneUse<Value extends object>(o: {
     async look(name) {
       const found = await rows()
         .selectFrom('identity.one_use')
-        .select(['name_digest', 'sealed'])
+        .select(['name_digest', 'sealed', 'epoch', newestEpoch])
         .where('kind', '=', kind)
         .where('name_digest', 'in', digesting.digests(labelOf(name)))
         .executeTakeFirst()
@@ -72,15 +77,28 @@ export function createOneUse<Value extends object>(o: {
         .deleteFrom('identity.one_use')
         .where('kind', '=', kind)
         .where('name_digest', 'in', digesting.digests(labelOf(name)))
-        .returning(['name_digest', 'sealed'])
+        .returning(['name_digest', 'sealed', 'epoch', newestEpoch])
         .executeTakeFirst()
-      return open(taken)
+      return open(taken, tx)
     },
     async clear(tx) {
       await sql`select pg_advisory_xact_lock(hashtext(${`identity.one_use ${kind}`}))`.execute(tx)
       await rows(tx).deleteFrom('identity.one_use').where('kind', '=', kind).execute()
     },
   }
+}
+
+interface Row {
+  name_digest: Buffer
+  sealed: Buffer
+}
+
+/** What makes an operator is not a customer's; a challenge is whoever's asks for it first, and asked for again in a moment. */
+function issuedTo(kind: string, value: object): IssuedTo {
+  if (kind === 'operator' || kind === 'first-operator') return 'operators'
+  // A link for somebody who has no account yet.
+  if ('for' in value && value.for !== 'account') return value.for === 'operator' ? 'operators' : 'customers'
+  return 'accountId' in value ? (value.accountId as AccountId) : 'customers'
 }
 
 /** Removes what has expired. */

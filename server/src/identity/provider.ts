@@ -152,8 +152,9 @@ export function createProvider(o: {
 
 /** When and how the sign-in behind an access token was made. A token that does not say was made long ago, by nothing. */
 export function signInOf(token: { extra?: Record<string, unknown> | undefined }) {
-  const { auth_time: at, amr } = token.extra ?? {}
+  const { auth_time: at, amr, epoch } = token.extra ?? {}
   return {
+    epoch: typeof epoch === 'number' ? epoch : 0,
     authTimeSeconds: typeof at === 'number' ? at : 0,
     amr: (Array.isArray(amr) ? amr : []) as SignInMethod[],
   }

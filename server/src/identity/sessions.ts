@@ -5,6 +5,7 @@ import type { SessionInfo } from './account-face.ts'
 import type { Accounts } from './accounts.ts'
 import type { Artifacts } from './artifacts.ts'
 import { clientOf } from './clients.ts'
+import { newestEpoch, type ResetEpochs } from './reset-epochs.ts'
 import type { IdentityTables } from './tables.ts'
 
 const HOUR_MS = 3_600_000
@@ -58,6 +59,7 @@ export function createSessions(o: {
   clock: Clock
   accounts: Accounts
   artifacts: Artifacts
+  epochs: ResetEpochs
 }): Sessions {
   const tables = o.database.queries.withTables<IdentityTables>()
   const sealing = o.keys.purpose('identity.session')
@@ -79,11 +81,13 @@ export function createSessions(o: {
           .onRef('artifact.model', '=', 'session.grant_model')
           .onRef('artifact.id_digest', '=', 'session.grant_digest'),
       )
-      .select(['session.grant_digest', 'session.sealed'])
+      .select(['session.grant_digest', 'session.sealed', 'artifact.epoch', newestEpoch])
       .where('session.account_id', '=', accountId)
       .where('artifact.expires_at', '>', new Date(o.clock.nowMs()))
       .execute()
-    return rows.map(({ grant_digest: grantDigest, sealed }) => ({
+    const standings = await Promise.all(rows.map((row) => o.epochs.standing(row, accountId, tx)))
+    const valid = rows.filter((_row, at) => standings[at] !== 'void')
+    return valid.map(({ grant_digest: grantDigest, sealed }) => ({
       ...(JSON.parse(sealing.unseal(where(grantDigest, accountId), sealed).toString()) as Content),
       grantDigest,
     }))

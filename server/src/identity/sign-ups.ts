@@ -11,6 +11,7 @@ import {
 import { type Keys, place } from '../keys/index.ts'
 import { normaliseEmail } from '../vault/index.ts'
 import { evenLength } from './even-length.ts'
+import { newestEpoch, type ResetEpochs } from './reset-epochs.ts'
 import type { IdentityTables } from './tables.ts'
 import { newTypedCode, normaliseTypedCode } from './typed-code.ts'
 
@@ -53,7 +54,12 @@ interface Sealed {
   expiresAtMs: number
 }
 
-export function createSignUps(o: { database: Database; keys: Keys; clock: Clock }): SignUps {
+export function createSignUps(o: {
+  database: Database
+  keys: Keys
+  clock: Clock
+  epochs: ResetEpochs
+}): SignUps {
   const tables = o.database.queries.withTables<IdentityTables>()
   const digesting = o.keys.purpose('identity.sign-up')
   const where = (handleDigest: Buffer) => place('identity.sign_up', handleDigest.toString('hex'))
@@ -95,10 +101,11 @@ export function createSignUps(o: { database: Database; keys: Keys; clock: Clock 
         .set({ tries: sql`tries + 1` })
         .where('handle_digest', 'in', digesting.digests(handleLabel(signUpId)))
         .where('tries', '<', MAX_TRIES)
-        .returning(['handle_digest', 'code_digest', 'sealed'])
+        .returning(['handle_digest', 'code_digest', 'sealed', 'epoch', newestEpoch])
         .executeTakeFirst()
       const digests = digesting.digests(codeLabel(signUpId, code))
       if (!row || !digests.some((digest) => digest.equals(row.code_digest))) return undefined
+      if ((await o.epochs.standing(row, 'customers')) !== 'holds') return undefined
       const text = digesting.unseal(where(row.handle_digest), row.sealed).toString()
       const { accountId, email, name, sealedPassword, expiresAtMs } = JSON.parse(text) as Sealed
       if (expiresAtMs <= o.clock.nowMs()) return undefined
@@ -111,12 +118,13 @@ export function createSignUps(o: { database: Database; keys: Keys; clock: Clock 
     },
 
     async use(tx, signUpId) {
-      const { numDeletedRows } = await tx
+      const row = await tx
         .withTables<IdentityTables>()
         .deleteFrom('identity.sign_up')
         .where('handle_digest', 'in', digesting.digests(handleLabel(signUpId)))
+        .returning(['epoch', newestEpoch])
         .executeTakeFirst()
-      return numDeletedRows > 0n
+      return row !== undefined && (await o.epochs.standing(row, 'customers', tx)) === 'holds'
     },
 
     async removeOf(tx, email) {

@@ -3,6 +3,8 @@ import type { AccountId } from '../core/index.ts'
 import type { AccountKind, OperatorRole } from './face.ts'
 
 type Set<Read, Write> = ColumnType<Read, Write, Write>
+/** In which it was issued: the database's default. */
+type Epoch = ColumnType<number, number | undefined, number>
 
 // A type, not an interface: Kysely's `withTables` wants an index signature.
 export type IdentityTables = {
@@ -22,6 +24,7 @@ export type IdentityTables = {
     sealed: Buffer
     consumed_at: Set<Date | null, Date | null>
     expires_at: Date
+    epoch: Epoch
   }
   'identity.passkey': {
     passkey_id: string
@@ -30,7 +33,7 @@ export type IdentityTables = {
     sealed: Buffer
   }
   'identity.second_factor': { account_id: AccountId; sealed: Buffer }
-  'identity.one_use': { kind: string; name_digest: Buffer; sealed: Buffer; expires_at: Date }
+  'identity.one_use': { kind: string; name_digest: Buffer; sealed: Buffer; expires_at: Date; epoch: Epoch }
   'identity.signing_key': { only_one: ColumnType<boolean, true | undefined, never>; sealed: Buffer }
   'identity.mailed_code': {
     account_id: AccountId
@@ -47,6 +50,7 @@ export type IdentityTables = {
     tries: ColumnType<number, number | undefined, number>
     sealed: Buffer
     expires_hour: Date
+    epoch: Epoch
   }
   'identity.session': {
     grant_model: ColumnType<'Grant', 'Grant' | undefined, never>
@@ -55,5 +59,12 @@ export type IdentityTables = {
     sealed: Buffer
   }
   'identity.recovery': { account_id: AccountId; sealed: Buffer; expires_hour: Date }
+  'identity.reset': {
+    epoch: number
+    reset_id: string
+    reaches: 'everybody' | 'customers' | 'listed'
+    quietly: boolean
+  }
+  'identity.reset_account': { reset_id: string; account_id: AccountId }
   'identity.notice': { notice_id: string; account_id: AccountId; hour: Date; sealed: Buffer }
 }

@@ -57,6 +57,7 @@ async function boundTo(to: ProofKey): Promise<BoundToken> {
     jkt,
     authTimeSeconds: 1_700_000_000,
     amr: ['pwd'],
+    epoch: 0,
   }
 }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AccountId, Personal, type Secret } from '../../src/core/index.ts'
 import { createArtifacts } from '../../src/identity/artifacts.ts'
 import type { PasskeyView } from '../../src/identity/index.ts'
+import { createResetEpochs } from '../../src/identity/reset-epochs.ts'
 import { challengeOf, makePasskey } from './support/authenticator.ts'
 import { ada, type Setup, setUp } from './support/setup.ts'
 import { newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
@@ -221,7 +222,8 @@ describe('what identity stores', () => {
 
 function artifactsOf() {
   const { database, keys, clock } = s
-  return createArtifacts({ database, keys, clock, onGrantEnd: () => {}, onReuse: async () => {} })
+  const epochs = createResetEpochs({ database })
+  return createArtifacts({ database, keys, clock, epochs, onGrantEnd: () => {}, onReuse: async () => {} })
 }
 
 describe('time', () => {

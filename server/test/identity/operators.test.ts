@@ -4,6 +4,7 @@ import { type AccountId, newId, Personal, Secret } from '../../src/core/index.ts
 import type { Enrolment } from '../../src/identity/enrolment.ts'
 import type { OperatorRole } from '../../src/identity/index.ts'
 import { createOneUse } from '../../src/identity/one-use.ts'
+import { createResetEpochs } from '../../src/identity/reset-epochs.ts'
 import { answerWithPasskey, makePasskey } from './support/authenticator.ts'
 import { ada, type Setup, setUp } from './support/setup.ts'
 import { newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
@@ -85,7 +86,13 @@ describe('the first operator', () => {
   it('is not joined by one whose code was given while the first was just coming in', async () => {
     await first()
     const { database, keys, clock } = s
-    const codes = createOneUse<Enrolment>({ database, keys, clock, kind: 'first-operator' })
+    const codes = createOneUse<Enrolment>({
+      database,
+      keys,
+      clock,
+      epochs: createResetEpochs({ database }),
+      kind: 'first-operator',
+    })
     await codes.put('00000', { roles: ['security'] }, 3600)
     expect((await enrol(new Secret('00000'), joan)).status).toBe(401)
     expect(await s.identity.operators.list()).toHaveLength(1)
