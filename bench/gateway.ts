@@ -45,7 +45,14 @@ function acceptingRooms(): { registry: GatewayRegistry; stream: GatewayStream; d
   const tenureOf = (deviceId: DeviceId) => ({ deviceId, tenureId: deviceId as string as TenureId }) as Tenure
   const identify = async (id: string) => {
     const deviceId = id as DeviceId
-    return { deviceId, model, tenure: tenureOf(deviceId), method: 'password' as const, rotationDue: false }
+    return {
+      deviceId,
+      model,
+      tenure: tenureOf(deviceId),
+      method: 'password' as const,
+      rotationDue: false,
+      epoch: 0,
+    }
   }
   return {
     registry: {
@@ -59,6 +66,7 @@ function acceptingRooms(): { registry: GatewayRegistry; stream: GatewayStream; d
       isResetKnown: async () => false,
       isRotationDue: async () => false,
       rotateCredential: () => Promise.reject(new Error('not here')),
+      resets: { onReset: () => () => {} },
     },
     stream: {
       writer: async () => ({ append: async () => {}, close() {} }),

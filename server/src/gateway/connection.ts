@@ -13,6 +13,7 @@ export const hold = {
   tenure: 16,
   closing: 32,
   reset: 64,
+  void: 128,
 } as const
 export type Hold = (typeof hold)[keyof typeof hold]
 

@@ -26,7 +26,7 @@ export type GatewayRegistry = Pick<
   | 'isResetKnown'
   | 'isRotationDue'
   | 'rotateCredential'
->
+> & { resets: Pick<Registry['resets'], 'onReset'> }
 
 /** What the gateway asks of the stream: durable appends, back-pressure, and what a tenure sent last. */
 export type GatewayStream = Pick<Stream, 'writer' | 'recentMessageKeys' | 'congested' | 'onDrain'>

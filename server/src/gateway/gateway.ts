@@ -22,6 +22,7 @@ import { Flusher, Outgoing } from './outgoing.ts'
 import { Presence } from './presence.ts'
 import { encodeConnack } from './rare-packets.ts'
 import { cutOff, type Refusal, reason } from './reason-codes.ts'
+import { ResetWaves } from './reset-waves.ts'
 import { Session } from './session.ts'
 import type { SessionContext } from './session-context.ts'
 import { SessionRows } from './session-rows.ts'
@@ -37,6 +38,8 @@ interface Attempt {
   missed: boolean
   /** Of the lease: what was read in another one does not count. */
   term: number
+  /** For a resumed TLS session: in which epoch at the latest the device has proved its key. */
+  provedBy: number | undefined
 }
 
 export function createGateway(options: GatewayOptions): Gateway {
@@ -56,6 +59,7 @@ class MqttGateway implements Gateway {
   readonly #sessions: Cache<DeviceId, Session>
   readonly #lease: typeof endlessLease
   readonly #attempts = new Set<Attempt>()
+  readonly #waves: ResetWaves
   readonly #listeners: { tls: Listener | undefined; plain: Listener | undefined }
   #stopListening: (() => void)[] = []
   #sweeper: NodeJS.Timeout | undefined
@@ -102,6 +106,11 @@ class MqttGateway implements Gateway {
       onDeviceReady: options.onDeviceReady,
       onCommandDelivered: options.onCommandDelivered,
     }
+    this.#waves = new ResetWaves({
+      sessions: () => this.#sessions.values(),
+      closesPerSecond: this.#limits.resetClosesPerSecond,
+      counters: this.#context.counters,
+    })
     const dependencies = {
       admission: this.#admission,
       clock,
@@ -121,6 +130,11 @@ class MqttGateway implements Gateway {
         (change) => this.#tenureChanged(change),
         () => [...this.#sessions.keys(), ...this.#lines.all().map((line) => line.deviceId)],
       ),
+      registry.resets.onReset((reset) => {
+        // In one turn: what is resumed after it began after it.
+        this.#listeners.tls?.forgetSessions()
+        return this.#waves.hear(reset)
+      }),
       this.#lease.onLapse(() => this.#cutOff()),
       bus?.onGap(async () => this.#missed()) ?? (() => {}),
       stream.onDrain(() => this.#drained()),
@@ -143,13 +157,14 @@ class MqttGateway implements Gateway {
     await this.#waitFor(() => this.#connections.size === 0, Math.min(this.#limits.drainMs, 1_000))
     for (const connection of this.#connections) connection.destroy()
     clearInterval(this.#sweeper)
+    this.#waves.close()
     for (const stop of this.#stopListening) stop()
     await this.#presence.close()
     await listeners
   }
 
   isOnline(deviceId: DeviceId): boolean {
-    return this.#sessions.find(deviceId) !== undefined
+    return this.#sessions.find(deviceId)?.isGood === true
   }
 
   deliver(delivery: CommandDelivery): boolean {
@@ -174,6 +189,7 @@ class MqttGateway implements Gateway {
       gateway_unauthenticated_connections: this.#admission.unauthenticated,
       gateway_congested_connections: this.#context.congested.size,
       gateway_lines: this.#lines.size,
+      gateway_void_sessions: this.#waves.waiting,
       gateway_refused_connections_total: this.#admission.refusedConnections,
       gateway_availability_failures_total: this.#presence.failures,
       ...counterStats(this.#context.counters),
@@ -192,10 +208,12 @@ class MqttGateway implements Gateway {
     this.#presence.tick(nowMs)
   }
 
-  #connected({ socket, admitted, certificate }: Accepted): void {
+  #connected({ socket, admitted, certificate, resumed }: Accepted): void {
     const { registry, clock, log } = this.#options
     const limits = this.#limits
     const { counters } = this.#context
+    // The ticket was of this listener's present keys, which are as old as the newest reset that was heard of here.
+    const provedBy = resumed ? this.#waves.epoch : undefined
     const connection: Connection = new Connection({
       socket,
       reader: new FrameReader(limits.bytesBeforeConnect),
@@ -210,7 +228,12 @@ class MqttGateway implements Gateway {
       }),
       handler: {
         packet: () => {
-          const attempt: Attempt = { changes: new Map(), missed: false, term: this.#lease.term }
+          const attempt: Attempt = {
+            changes: new Map(),
+            missed: false,
+            term: this.#lease.term,
+            provedBy,
+          }
           this.#attempts.add(attempt)
           const checked = { certificate, address: admitted.address, registry, admission: this.#admission }
           void handleFirstPacket(connection, checked, {
@@ -235,7 +258,7 @@ class MqttGateway implements Gateway {
   /** Authenticated and allowed: the session begins. */
   async #accept(
     connection: Connection,
-    { deviceId, model, tenure, rotationDue }: DeviceIdentity,
+    { deviceId, model, tenure, rotationDue, epoch }: DeviceIdentity,
     connect: IConnectPacket,
     attempt: Attempt,
   ): Promise<Refusal | undefined> {
@@ -252,6 +275,7 @@ class MqttGateway implements Gateway {
       deviceId,
       model,
       rotationDue,
+      epoch: Math.min(epoch, attempt.provedBy ?? epoch),
       line,
       connection,
       context: this.#context,
@@ -280,6 +304,10 @@ class MqttGateway implements Gateway {
         serverKeepAlive: keepAlive === asked ? undefined : keepAlive,
       }),
     )
+    this.#waves.begins(session).catch((error: unknown) => {
+      this.#options.log.warn('whether a reset reaches a device could not be read', { error })
+      session.close({ code: reason.serverBusy, text: 'connect again' })
+    })
     connection.lift(hold.connecting)
     return undefined
   }

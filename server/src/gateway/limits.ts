@@ -38,6 +38,8 @@ export interface GatewayLimits {
   outgoingBytes: number
   /** How long devices have to return after an unclean stop before they are recorded as offline. */
   offlineGraceMs: number
+  /** After a reset, how many void sessions are closed in a second: as many as can be taken back, with room for others. */
+  resetClosesPerSecond: number
   /** How long `close` waits for pending publishes and for sockets to empty. */
   drainMs: number
 }
@@ -65,5 +67,6 @@ export const defaultLimits: GatewayLimits = {
   outgoingMessages: 64,
   outgoingBytes: 262_144,
   offlineGraceMs: 30_000,
+  resetClosesPerSecond: 500,
   drainMs: 5_000,
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { createServer, isIP, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { AppError, type Clock } from '../core/index.ts'
@@ -11,10 +12,14 @@ export interface Accepted {
   admitted: Admitted
   secure: boolean
   certificate: PeerCertificate | undefined
+  /** The certificate's key was not proved now but when the TLS session began that goes on here (RFC 8446 section 2.2). */
+  resumed: boolean
 }
 
 export interface Listener {
   listen(): Promise<number>
+  /** TLS sessions of before cannot be resumed any more. */
+  forgetSessions(): void
   close(): Promise<void>
 }
 
@@ -23,6 +28,8 @@ export interface ListenerDependencies {
   onConnection: (accepted: Accepted) => void
 }
 
+/** Of node:tls. */
+const TICKET_KEYS_BYTES = 48
 const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
 
 /** Without TLS; refused anywhere but on loopback, for passwords would cross the network in plain. */
@@ -37,9 +44,9 @@ export function plainListener(
   const server = createServer(socketOptions, (socket) => {
     socket.on('error', ignore)
     const admitted = admission.admit(socket)
-    if (admitted) onConnection({ socket, admitted, secure: false, certificate: undefined })
+    if (admitted) onConnection({ socket, admitted, secure: false, certificate: undefined, resumed: false })
   })
-  return listener(server, host, port)
+  return listener(server, host, port, () => {})
 }
 
 /**
@@ -71,7 +78,7 @@ export function tlsListener(
       return
     }
     const certificate = peerCertificate(socket, authority, clock.nowMs())
-    onConnection({ socket, admitted, secure: true, certificate })
+    onConnection({ socket, admitted, secure: true, certificate, resumed: socket.isSessionReused() })
   })
   tls.on('tlsClientError', (_error, socket) => socket.destroy())
   const server = createServer(socketOptions, (socket) => {
@@ -85,11 +92,12 @@ export function tlsListener(
     })
     tls.emit('connection', socket)
   })
-  return listener(server, host, port)
+  return listener(server, host, port, () => tls.setTicketKeys(randomBytes(TICKET_KEYS_BYTES)))
 }
 
-function listener(server: Server, host: string, port: number): Listener {
+function listener(server: Server, host: string, port: number, forgetSessions: () => void): Listener {
   return {
+    forgetSessions,
     listen: () =>
       new Promise((resolve, reject) => {
         server.once('error', (error: NodeJS.ErrnoException) => reject(refused(error, port)))

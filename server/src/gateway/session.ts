@@ -26,6 +26,10 @@ export class Session implements PacketHandler, Publisher {
   line: Line | undefined
   /** The tenure that the device is in, from the moment that the change is known. */
   tenureId: TenureId | undefined
+  /** In which the device has proved who it is. */
+  readonly epoch: number
+  /** `suspended`: a reset may have made it void. Neither acts. */
+  #standing: 'good' | 'suspended' | 'void' = 'good'
   /** MQTT 5 section 3.1.2.11.7: whether the device wants reason strings. */
   readonly wantsReasons: boolean
   readonly #maxPacketBytes: number
@@ -41,6 +45,7 @@ export class Session implements PacketHandler, Publisher {
     deviceId: DeviceId
     model: Model
     rotationDue: boolean
+    epoch: number
     line: Line | undefined
     connection: Connection
     context: SessionContext
@@ -52,6 +57,7 @@ export class Session implements PacketHandler, Publisher {
     const properties = connect.properties ?? {}
     this.deviceId = o.deviceId
     this.model = o.model
+    this.epoch = o.epoch
     this.line = o.line
     this.tenureId = o.line?.tenure.tenureId
     this.#onEnd = o.onEnd
@@ -78,8 +84,38 @@ export class Session implements PacketHandler, Publisher {
     return this.#ingest.inFlight
   }
 
+  /** Whether it may act. */
+  get isGood(): boolean {
+    return this.#standing === 'good'
+  }
+
+  suspend(): void {
+    if (this.#standing === 'good') this.#standing = 'suspended'
+  }
+
+  resume(): void {
+    if (this.#standing !== 'suspended') return
+    this.#standing = 'good'
+    this.connection.lift(hold.void)
+    if (this.subscriptions.commands !== undefined) this.#ready()
+  }
+
+  /** It stays open until it is closed, and neither says nor is told anything. @returns false when it was void before */
+  makeVoid(): boolean {
+    if (this.#standing === 'void') return false
+    this.#standing = 'void'
+    this.#deliveries?.clear()
+    return true
+  }
+
   packet(): void {
     const { reader } = this.connection
+    if (this.#standing !== 'good') {
+      // It waits: for the answer, or for the end.
+      reader.again()
+      this.connection.hold(hold.void)
+      return
+    }
     switch (reader.header >> 4) {
       case 3:
         this.#ingest.publish()
@@ -111,14 +147,19 @@ export class Session implements PacketHandler, Publisher {
 
   deliver({ tenureId, commandId, payload }: CommandDelivery): boolean {
     const { commands } = this.subscriptions
-    if (commands === undefined || this.line?.tenure.tenureId !== tenureId || !this.connection.open)
+    if (
+      !this.isGood ||
+      commands === undefined ||
+      this.line?.tenure.tenureId !== tenureId ||
+      !this.connection.open
+    )
       return false
     return this.#send(commandId, payload)
   }
 
   #send(commandId: CommandId, payload: Buffer): boolean {
     // [MQTT-3.1.2-24] nothing larger than the device said it takes; the topic and headers are below 128 bytes.
-    if (payload.length + 128 > this.#maxPacketBytes || !this.connection.open) return false
+    if (payload.length + 128 > this.#maxPacketBytes || !this.connection.open || !this.isGood) return false
     if (this.subscriptions.commands === 1) {
       this.#deliveries ??= new Deliveries({
         capacity: this.context.limits.outgoingMessages,

@@ -10,6 +10,7 @@ export interface Counters {
   keepAliveTimeouts: number
   commandsSent: number
   commandsDelivered: number
+  closedByReset: number
 }
 
 export function newCounters(): Counters {
@@ -24,6 +25,7 @@ export function newCounters(): Counters {
     keepAliveTimeouts: 0,
     commandsSent: 0,
     commandsDelivered: 0,
+    closedByReset: 0,
   }
 }
 

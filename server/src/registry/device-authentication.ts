@@ -1,7 +1,8 @@
 import { createPublicKey, type KeyObject, timingSafeEqual, X509Certificate } from 'node:crypto'
+import { sql } from 'kysely'
 import { AppError, type Clock, type Database, type DeviceId, isId } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
-import { isDeviceToken } from './device-token.ts'
+import { LEEWAY_SECONDS, signedAt } from './device-token.ts'
 import type { DeviceIdentity, Registry } from './face.ts'
 import type { Models } from './models.ts'
 import type { RegistryTables } from './tables.ts'
@@ -49,7 +50,12 @@ export function createDeviceAuthentication(options: DeviceAuthenticationOptions)
         join.onRef('tenure.device_id', '=', 'device.device_id').on('tenure.ended_hour', 'is', null),
       )
       .select(['device.device_id as id', 'device.model_id', 'device.public_key', 'device.password_digest'])
-      .select(['device.next_public_key', 'device.rotation_due'])
+      .select(['device.next_public_key', 'device.rotation_due', 'device.rotation_epoch'])
+      .select([
+        sql<number>`registry.epoch()`.as('epoch'),
+        sql<number>`registry.device_epoch(tenure.household_id)`.as('reset_epoch'),
+        sql<Date | null>`registry.tokens_from(tenure.household_id)`.as('tokens_from'),
+      ])
       .select(TENURE_COLUMNS)
       .where('device.device_id', '=', deviceId as DeviceId)
       .where('device.disabled', '=', false)
@@ -65,13 +71,39 @@ export function createDeviceAuthentication(options: DeviceAuthenticationOptions)
       tenure_id && device_id && household_id && key_id && started_hour
         ? toTenure({ tenure_id, device_id, household_id, key_id, started_hour })
         : undefined
+    const model = await models.get(row.model_id)
     return {
       deviceId: row.id,
-      model: await models.get(row.model_id),
+      model,
       tenure,
       method,
-      rotationDue: row.rotation_due,
+      rotationDue: row.rotation_due || (model.credentialRotation && (await isDueByReset(row))),
+      epoch: row.epoch,
     }
+  }
+
+  /** Since a reset it has not been asked for a new key: it is now. */
+  async function isDueByReset({ id, rotation_epoch, reset_epoch }: Row): Promise<boolean> {
+    if (rotation_epoch >= reset_epoch) return false
+    await database.queries
+      .withTables<RegistryTables>()
+      .updateTable('registry.device')
+      .set({ rotation_due: true, rotation_epoch: reset_epoch })
+      .where('device_id', '=', id)
+      .where('rotation_epoch', '<', reset_epoch)
+      .execute()
+    return true
+  }
+
+  /**
+   * A token from before a reset is a credential that somebody may have copied, and devices' clocks may be ahead: only what
+   * is later by more than that was surely signed after it.
+   */
+  function refuseFromBefore({ tokens_from }: Row, signedAtMs: number): void {
+    if (!tokens_from || signedAtMs > tokens_from.getTime() + LEEWAY_SECONDS * 1000) return
+    if (signedAtMs <= tokens_from.getTime()) throw refused()
+    // Its own: it signs another in a moment.
+    throw new AppError('unavailable', { retryAfterSeconds: LEEWAY_SECONDS })
   }
 
   /** The device has come with its new key: the old one, and a password beside it, are worth nothing from now on. */
@@ -106,9 +138,15 @@ export function createDeviceAuthentication(options: DeviceAuthenticationOptions)
     async verifyDeviceToken(deviceId, jwt) {
       const row = await find(deviceId)
       if (!row) throw refused()
-      const isBy = (key: Buffer) => isDeviceToken(jwt, publicKeyOf(key), row.id, clock.nowMs())
-      if (isBy(row.public_key)) return identity(row, 'token')
-      if (!row.next_public_key || !isBy(row.next_public_key)) throw refused()
+      const signedBy = (key: Buffer) => signedAt(jwt, publicKeyOf(key), row.id, clock.nowMs())
+      const byPresent = signedBy(row.public_key)
+      if (byPresent !== undefined) {
+        refuseFromBefore(row, byPresent)
+        return identity(row, 'token')
+      }
+      const byNext = row.next_public_key ? signedBy(row.next_public_key) : undefined
+      if (!row.next_public_key || byNext === undefined) throw refused()
+      refuseFromBefore(row, byNext)
       return identity(await takeOver(row, row.next_public_key), 'token')
     },
 

@@ -3,7 +3,8 @@ import { type KeyObject, verify } from 'node:crypto'
 const MAX_LENGTH = 2048
 const AUDIENCE = 'hearthlock'
 const MAX_LIFETIME_SECONDS = 3600
-const LEEWAY_SECONDS = 60
+/** How far a device's clock may be ahead or behind. */
+export const LEEWAY_SECONDS = 60
 const BASE64URL = /^[A-Za-z0-9_-]+$/
 
 /**
@@ -11,23 +12,32 @@ const BASE64URL = /^[A-Za-z0-9_-]+$/
  * The algorithm is the key's, never the token's (RFC 8725 section 3.1): `none`, HS256 and the like have no way in.
  */
 export function isDeviceToken(jwt: string, key: KeyObject, deviceId: string, nowMs: number): boolean {
-  if (jwt.length > MAX_LENGTH) return false
+  return signedAt(jwt, key, deviceId, nowMs) !== undefined
+}
+
+/** When it says that it was signed, in milliseconds; undefined when it does not hold. */
+export function signedAt(jwt: string, key: KeyObject, deviceId: string, nowMs: number): number | undefined {
+  const claims = claimsOf(jwt, key)
+  if (claims?.sub !== deviceId) return undefined
+  if (![claims.aud].flat().includes(AUDIENCE)) return undefined
+  return isWithinTime(claims, nowMs / 1000) ? (claims.iat as number) * 1000 : undefined
+}
+
+/** The claims of a token that this key has signed. */
+function claimsOf(jwt: string, key: KeyObject): Record<string, unknown> | undefined {
+  if (jwt.length > MAX_LENGTH) return undefined
   const [header = '', payload = '', signature = '', ...more] = jwt.split('.')
-  if (more.length > 0 || ![header, payload, signature].every((part) => BASE64URL.test(part))) return false
+  if (more.length > 0 || ![header, payload, signature].every((part) => BASE64URL.test(part))) return undefined
 
   const head = parse(header)
-  if (head?.alg !== algorithmOf(key)) return false
+  if (head?.alg !== algorithmOf(key)) return undefined
   // An extension that must be understood is not (RFC 7515 section 4.1.11).
-  if ('crit' in head || 'b64' in head) return false
+  if ('crit' in head || 'b64' in head) return undefined
 
   const signed = Buffer.from(`${header}.${payload}`)
-  if (!isSignature(signed, key, Buffer.from(signature, 'base64url'))) return false
+  if (!isSignature(signed, key, Buffer.from(signature, 'base64url'))) return undefined
 
-  const claims = parse(payload)
-  if (!claims) return false
-  if (claims.sub !== deviceId) return false
-  if (![claims.aud].flat().includes(AUDIENCE)) return false
-  return isWithinTime(claims, nowMs / 1000)
+  return parse(payload)
 }
 
 function isWithinTime({ iat, exp, nbf }: Record<string, unknown>, now: number): boolean {

@@ -16,6 +16,7 @@ import type { GuestSchedule } from './guest-schedule.ts'
 import type { History, TenureEnd } from './history.ts'
 import type { LogPage } from './household-event.ts'
 import type { People } from './people-face.ts'
+import type { DeviceResets } from './reset-face.ts'
 
 /** A kind of product, as its maker describes it. Names of device types, clusters and commands are Matter's. */
 export interface ModelDefinition {
@@ -154,6 +155,8 @@ export interface DeviceIdentity {
   method: 'certificate' | 'token' | 'password'
   /** It is to be asked for a new key pair. */
   rotationDue: boolean
+  /** In which it has proved who it is: `resets.onReset` tells what a later one has made of it. */
+  epoch: number
 }
 
 export type { Act, History, MemberRole, TenureEnd }
@@ -359,5 +362,6 @@ export interface Registry extends People, DisputeProcess {
   /** Ends that before its time. */
   endHold(tx: Tx, accountId: AccountId): Promise<void>
 
+  readonly resets: DeviceResets
   stats(): Record<string, number>
 }

@@ -45,6 +45,7 @@ export type {
   SupportAccess,
 } from './people-face.ts'
 export { createRegistry, type RegistryOptions } from './registry.ts'
+export type { DeviceCounts, DeviceReach, DeviceResets, HeardDeviceReset } from './reset-face.ts'
 
 export const registryMigrations: Migrations = {
   room: 'registry',

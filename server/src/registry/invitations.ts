@@ -19,6 +19,7 @@ import { roomForAnother } from './households.ts'
 import { lockHousehold, type Memberships, schedulePlace } from './memberships.ts'
 import { paddedJson, parseJson } from './padded-json.ts'
 import type { Invitation, NewRole, People } from './people-face.ts'
+import { beforeNoReset } from './reset-codes.ts'
 import { mayActInHousehold, mayInvite, maySeeHousehold } from './standing.ts'
 import type { RegistryTables } from './tables.ts'
 
@@ -59,7 +60,9 @@ export function createInvitations(d: InvitationsOptions): Invitations {
     await tables
       .deleteFrom('registry.invitation')
       .where('household_id', '=', householdId)
-      .where('expires_hour', '<=', new Date(now()))
+      .where((eb) =>
+        eb.or([eb('expires_hour', '<=', new Date(now())), eb.not(beforeNoReset('household_id'))]),
+      )
       .execute()
     const { count } = await tables
       .selectFrom('registry.invitation')
@@ -91,6 +94,7 @@ export function createInvitations(d: InvitationsOptions): Invitations {
     const row = await tables
       .deleteFrom('registry.invitation')
       .where('invitation_id', '=', invitationId)
+      .where(beforeNoReset('household_id'))
       .returning(['invitation_id', 'inviter', 'terms'])
       .executeTakeFirst()
     const inviter = row && (await d.memberships.of({ accountId: row.inviter, householdId }, tx))
@@ -180,6 +184,7 @@ export function createInvitations(d: InvitationsOptions): Invitations {
         .select(['invitation_id', 'inviter', 'terms'])
         .where('household_id', '=', householdId)
         .where('expires_hour', '>', new Date(now()))
+        .where(beforeNoReset('household_id'))
         .orderBy('expires_hour')
         .orderBy('invitation_id')
         .execute()

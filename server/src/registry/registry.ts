@@ -34,6 +34,7 @@ import { createModels } from './models.ts'
 import { createPastTenures } from './past-tenures.ts'
 import { createProvisioning } from './provisioning.ts'
 import { createReleases } from './releases.ts'
+import { createResets } from './resets.ts'
 import { createStandings } from './standings.ts'
 import { createSupport } from './support-access.ts'
 import { createSupportUses } from './support-use.ts'
@@ -72,6 +73,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   const rotation = createCredentialRotation({ database, clock, authority })
   const changes = createChanges({ log })
   const hints = options.bus && createHints({ database, bus: options.bus, changes })
+  const resets = createResets({ database, clock, bus: options.bus })
   const memberships = createMemberships({ database, keys, clock })
   const householdLog = createHouseholdLog({
     database,
@@ -97,8 +99,8 @@ export function createRegistry(options: RegistryOptions): Registry {
   const tenures = createTenures({ database, models, standings, access, nicknames })
   const starting = { access, nicknames, startTenure, householdLog, changes }
   const ending = { endings, householdLog, changes }
-  const resets = createDeviceResets({ database, keys, clock, ...ending })
-  const claims = createClaims({ database, keys, resets, isOnline, ...starting })
+  const physicalResets = createDeviceResets({ database, keys, clock, ...ending })
+  const claims = createClaims({ database, keys, resets: physicalResets, isOnline, ...starting })
   const releases = createReleases({ database, access, ...ending })
   const transfers = createTransfers({ database, keys, clock, ...starting, ...ending })
   const waitDays = options.disputeWaitDays ?? 14
@@ -117,10 +119,12 @@ export function createRegistry(options: RegistryOptions): Registry {
   return {
     async start() {
       hints?.start()
+      await resets.start()
       await authority.start()
     },
     async close() {
       hints?.close()
+      resets.close()
     },
 
     addModel: models.add,
@@ -153,8 +157,8 @@ export function createRegistry(options: RegistryOptions): Registry {
     transferOffer: transfers.transferOffer,
     cancelTransfer: transfers.cancelTransfer,
     acceptTransfer: transfers.acceptTransfer,
-    recordReset: resets.recordReset,
-    isResetKnown: resets.isResetKnown,
+    recordReset: physicalResets.recordReset,
+    isResetKnown: physicalResets.isResetKnown,
     ...disputes,
     pastDevices: past.pastDevices,
     pastDevice: past.pastDevice,
@@ -171,6 +175,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     authorize: tenures.authorize,
     holdBack: tenures.holdBack,
     endHold: tenures.endHold,
+    resets,
 
     stats: () => ({
       ...claims.stats(),

@@ -81,6 +81,8 @@ export function createSupport(d: SupportOptions & { recordAct: RecordAct }): Sup
         .withTables<RegistryTables>()
         .deleteFrom('registry.support_request')
         .where('code_digest', 'in', digests.digests(canonical))
+        // It is of no household yet: those of everybody count.
+        .where('epoch', '>=', sql<number>`registry.code_epoch(null)`)
         .returning(['request_id', 'operator', 'terms'])
         .executeTakeFirst())
     if (!row) throw new AppError('code_refused')

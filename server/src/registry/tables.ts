@@ -16,6 +16,9 @@ import type { ModelDefinition } from './face.ts'
 import type { History } from './history.ts'
 import type { AccessGrant } from './standing.ts'
 
+/** In which it was issued: the database's default. */
+type Epoch = ColumnType<number, number | undefined>
+
 // A type, not an interface: Kysely wants an index signature.
 export type RegistryTables = {
   'registry.authority': { singleton: boolean; certificate_pem: string; private_key: Buffer }
@@ -44,6 +47,7 @@ export type RegistryTables = {
     reset: ColumnType<Buffer | null, Buffer | null | undefined>
     next_public_key: ColumnType<Buffer | null, Buffer | null | undefined>
     rotation_due: ColumnType<boolean, boolean | undefined>
+    rotation_epoch: Epoch
   }
   'registry.device_reset': { device_id: DeviceId; message_digest: Buffer }
   'registry.household': {
@@ -78,6 +82,7 @@ export type RegistryTables = {
     /** Sealed: role, guest's terms, exact end. */
     terms: Buffer
     expires_hour: Date
+    epoch: Epoch
   }
   'registry.support_request': {
     request_id: SupportRequestId
@@ -86,6 +91,7 @@ export type RegistryTables = {
     /** Sealed: exact end. */
     terms: Buffer
     expires_hour: Date
+    epoch: Epoch
   }
   'registry.hold': { account_id: AccountId; until_hour: Date }
   'registry.tenure': {
@@ -113,5 +119,6 @@ export type RegistryTables = {
     code_digest: Buffer
     /** Sealed: who offered it, until when, and what becomes of the history. */
     terms: Buffer
+    epoch: Epoch
   }
 }

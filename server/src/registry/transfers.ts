@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { type AccountId, AppError, type Clock, type Database, type TenureId, type Tx } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
 import type { Access } from './access.ts'
@@ -6,6 +7,7 @@ import { canonicalClaimCode, newClaimCode } from './claim-code.ts'
 import type { History, Registry, Tenure } from './face.ts'
 import type { HouseholdLog } from './household-log.ts'
 import { paddedJson, parseJson } from './padded-json.ts'
+import { beforeNoReset } from './reset-codes.ts'
 import type { RegistryTables } from './tables.ts'
 import type { TenureEndings } from './tenure-endings.ts'
 import { lockCurrentTenure, lockHouseholds } from './tenure-locks.ts'
@@ -61,6 +63,7 @@ export function createTransfers(d: {
       .select([...TENURE_COLUMNS, 'offer.terms'])
       .where('offer.code_digest', 'in', digests.digests(code))
       .where('tenure.ended_hour', 'is', null)
+      .where(beforeNoReset('tenure.household_id', 'offer.epoch'))
   }
 
   async function termsOf(
@@ -98,6 +101,7 @@ export function createTransfers(d: {
         const values = {
           code_digest: digests.digest(canonicalClaimCode(code) as string),
           terms: (await keys.open(key_id, tx)).seal(termsPlace(tenure_id), paddedJson(terms, TERMS_BYTES)),
+          epoch: sql<number>`default`,
         }
         await tx
           .withTables<RegistryTables>()
@@ -119,6 +123,7 @@ export function createTransfers(d: {
         .selectFrom('registry.transfer_offer')
         .select('terms')
         .where('tenure_id', '=', row.tenure_id)
+        .where('epoch', '>=', sql<number>`registry.code_epoch(${row.household_id})`)
         .executeTakeFirst()
       const terms = offer && (await termsOf(toTenure(row), offer.terms))
       if (!terms || clock.nowMs() >= terms.untilMs) return undefined

@@ -7,6 +7,8 @@ create table identity.reset (
   quietly boolean not null
 );
 
+create index reset_reaches on identity.reset (epoch) where reaches <> 'listed';
+
 -- Whom a reset that is `listed` reaches. Written before it, and of no effect without its row above.
 create table identity.reset_account (
   reset_id uuid not null,
@@ -20,13 +22,15 @@ create function identity.epoch() returns integer language sql stable
 
 -- The latest reset that reaches the account, and the latest of those after which people sign in anew.
 create function identity.resets_of(account uuid, out latest integer, out signed_out integer) language sql stable as $$
-  select coalesce(max(epoch), 0), coalesce(max(epoch) filter (where not quietly), 0)
-  from identity.reset r
-  where reaches = 'everybody'
-    or (reaches = 'customers'
-      and exists (select from identity.account a where a.account_id = account and a.kind = 'customer'))
-    or (reaches = 'listed'
-      and exists (select from identity.reset_account l where l.account_id = account and l.reset_id = r.reset_id))
+  select coalesce(max(epoch), 0), coalesce(max(epoch) filter (where not quietly), 0) from (
+    select epoch, quietly from identity.reset where reaches = 'everybody'
+    union all
+    select epoch, quietly from identity.reset where reaches = 'customers'
+      and exists (select from identity.account a where a.account_id = account and a.kind = 'customer')
+    union all
+    select epoch, quietly from identity.reset_account l join identity.reset r using (reset_id)
+      where l.account_id = account and r.reaches = 'listed'
+  ) reaching
 $$;
 
 -- By default, so that nothing can be issued without it.
