@@ -24,6 +24,7 @@ import { joinPageRoutes } from './join-page.ts'
 import { refuseWithoutLease } from './lease.ts'
 import { type ApiLimits, defaultLimits } from './limits.ts'
 import { liveRoutes } from './live.ts'
+import { createLiveResets } from './live-resets.ts'
 import { createLiveSecurity } from './live-security.ts'
 import { createLiveStreams } from './live-streams.ts'
 import { meRoutes } from './me.ts'
@@ -40,6 +41,7 @@ import { pastDeviceRoutes } from './past-devices.ts'
 import { provisioningRoutes } from './provisioning.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { recoveryRoutes } from './recovery.ts'
+import { refuseAfterReset } from './reset-answers.ts'
 import { secondFactorRoutes } from './second-factor.ts'
 import { createServer, listen } from './server.ts'
 import { sessionRoutes } from './sessions.ts'
@@ -93,6 +95,9 @@ export function createApi(options: ApiOptions): Api {
   const limits: ApiLimits = { ...defaultLimits, ...options.limits }
   const live = createLiveStreams(limits)
   const security = createLiveSecurity({ identity: options.identity, live, log: options.log })
+  const liveResets = createLiveResets({ live, limits })
+  /** Of the newest reset that was heard of. */
+  let newestEpoch = 0
   const routes: { method: string; url: string }[] = []
   let url = ''
   let closing = false
@@ -100,7 +105,7 @@ export function createApi(options: ApiOptions): Api {
   let stopListening: (() => void)[] = []
 
   const ready = async () => !closing && (await options.ready())
-  const stats = () => ({ api_live_streams: live.count })
+  const stats = () => ({ api_live_streams: live.count, api_void_streams: liveResets.waiting })
 
   async function build(): Promise<{ app: App; ops: App | undefined }> {
     const { identity, vault, mail, registry, home, privacy, guard, clock, log } = options
@@ -116,6 +121,7 @@ export function createApi(options: ApiOptions): Api {
     const metrics = createMetrics(() => ({ ...options.stats(), ...stats() }))
     metrics.measure(app)
     refuseWithoutLease(app, options.bus?.lease ?? endlessLease)
+    refuseAfterReset(app, identity, () => newestEpoch)
     const limit = await createRateLimits(app, limits)
     app.addHook('onRequest', limit.perAddress)
     await documentRoutes(app, () => url)
@@ -185,6 +191,10 @@ export function createApi(options: ApiOptions): Api {
       refuseOpenDoors(options)
       stopListening = [
         options.identity.onSessionsChange(({ accountId }) => security.look(accountId)),
+        options.identity.resets.onReset((reset) => {
+          newestEpoch = reset.epoch
+          return liveResets.hear(reset)
+        }),
         options.identity.onNotice(({ accountId }) => security.tell(accountId)),
         // A session may have ended unheard: whoever still has one comes back at once.
         options.bus?.onGap(async () => live.close()) ?? (() => {}),
@@ -205,6 +215,7 @@ export function createApi(options: ApiOptions): Api {
     async close() {
       closing = true
       for (const stop of stopListening) stop()
+      liveResets.close()
       live.close()
       const cut = setTimeout(() => {
         for (const { server } of open) server.closeAllConnections()

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import Type from 'typebox'
 import { AppError } from '../core/index.ts'
+import type { Principal } from '../identity/index.ts'
 import type { ExportRecord } from '../privacy/index.ts'
 import type { RouteParts } from './app.ts'
 import { byRoom, freshSignIn } from './authentication.ts'
@@ -27,11 +28,12 @@ export function exportRoutes({ app, authenticate, limit, identity, privacy, live
       preHandler: [freshSignIn(clock), byRoom],
     },
     async (request, reply) => {
-      const { accountId, sessionId } = principalOf(request)
-      const slot = live.begin({ accountId, sessionId })
+      const principal = principalOf(request)
+      const { accountId } = principal
+      const slot = live.begin(principal)
       const records = privacy.export(accountId)
       // Before the answer begins: what refuses does so with a status.
-      const first = await begin(records, sessionId).catch((error: unknown) => {
+      const first = await begin(records, principal).catch((error: unknown) => {
         slot.end('reconnect')
         throw error
       })
@@ -50,8 +52,9 @@ export function exportRoutes({ app, authenticate, limit, identity, privacy, live
   )
 
   /** It may have ended after this request was authenticated, and before its slot could be found. */
-  async function begin(records: AsyncGenerator<ExportRecord>, sessionId: string) {
-    if (!(await identity.isSessionLive(sessionId))) throw new AppError('unauthenticated')
+  async function begin(records: AsyncGenerator<ExportRecord>, principal: Principal) {
+    if (!(await identity.isSessionLive(principal.sessionId))) throw new AppError('unauthenticated')
+    if (!(await identity.resets.isCurrent(principal))) throw new AppError('unauthenticated')
     return await records.next()
   }
 }

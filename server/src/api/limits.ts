@@ -28,6 +28,8 @@ export interface ApiLimits {
   liveHeartbeatSeconds: number
   /** A stream ends after this time, so that its caller shows a fresh token: at most an access token's lifetime. */
   liveSessionSeconds: number
+  /** After a reset, how many void streams are ended in a second. */
+  resetEndsPerSecond: number
   connections: number
   /** Open connections from one address, trusted proxies excepted: one stranger does not take all of them. */
   connectionsPerAddress: number
@@ -61,6 +63,7 @@ export const defaultLimits: ApiLimits = {
   liveBacklogBytes: 262_144,
   liveHeartbeatSeconds: 15,
   liveSessionSeconds: 300,
+  resetEndsPerSecond: 200,
   connections: 10_000,
   connectionsPerAddress: 1_000,
   bodyBytes: 65_536,

@@ -13,7 +13,13 @@ export interface LiveStream {
   /** Events sent before `open` wait for it. While the socket is full, a promise for when it has drained. */
   send(event: string, data: object, id?: number): void | Promise<void>
   open(raw: ServerResponse, headers: Record<string, string | string[] | number | undefined>): void
-  end(why: LiveEnd): void
+  /** `retryMs`: when the caller should come back, for `EventSource` as well (section 9.2.6, `retry`). */
+  end(why: LiveEnd, retryMs?: number): void
+  /** Nothing is sent any more, until `unmute`; what is left out meanwhile must be read again. */
+  mute(): void
+  unmute(): void
+  /** Whether somebody reads it: an answer that is not a stream of events only takes a place. */
+  readonly isOpen: boolean
   /** Called once, when the stream has ended from either side. */
   onClose(callback: () => void): void
 }
@@ -21,7 +27,9 @@ export interface LiveStream {
 /** All live streams of this process: bounded in number, per account, in waiting bytes and in time. */
 export interface LiveStreams {
   /** @throws AppError rate_limited when this account has enough streams, unavailable when the server has */
-  begin(o: { accountId: AccountId; sessionId: string }): LiveStream
+  begin(o: { accountId: AccountId; sessionId: string; epoch: number }): LiveStream
+  /** Those that were begun with a token of an epoch before this one. */
+  before(epoch: number): { accountId: AccountId; stream: LiveStream }[]
   /** The sessions that have a stream open for this account. */
   sessionsOf(accountId: AccountId): string[]
   endSession(sessionId: string, why?: LiveEnd): void
@@ -34,6 +42,7 @@ export interface LiveStreams {
 interface OpenStream {
   accountId: AccountId
   sessionId: string
+  epoch: number
   stream: LiveStream
   /** The last notice that went out on it. */
   told: string | undefined
@@ -49,7 +58,7 @@ export function createLiveStreams(limits: LiveLimits): LiveStreams {
   const perAccount = new Map<AccountId, number>()
 
   return {
-    begin({ accountId, sessionId }) {
+    begin({ accountId, sessionId, epoch }) {
       const held = perAccount.get(accountId) ?? 0
       if (held >= limits.liveStreamsPerAccount)
         throw new AppError('rate_limited', {
@@ -59,7 +68,7 @@ export function createLiveStreams(limits: LiveLimits): LiveStreams {
       if (streams.size >= limits.liveStreams) throw new AppError('unavailable', { retryAfterSeconds: 30 })
       perAccount.set(accountId, held + 1)
       const stream = createStream(limits)
-      const entry: OpenStream = { accountId, sessionId, stream, told: undefined }
+      const entry: OpenStream = { accountId, sessionId, epoch, stream, told: undefined }
       streams.add(entry)
       stream.onClose(() => {
         streams.delete(entry)
@@ -69,6 +78,7 @@ export function createLiveStreams(limits: LiveLimits): LiveStreams {
       })
       return stream
     },
+    before: (epoch) => [...streams].filter((open) => open.epoch < epoch),
     endSession(sessionId, why = 'signed_out') {
       for (const open of [...streams]) if (open.sessionId === sessionId) open.stream.end(why)
     },
@@ -95,6 +105,7 @@ export function createLiveStreams(limits: LiveLimits): LiveStreams {
 function createStream(limits: LiveLimits): LiveStream {
   let raw: ServerResponse | undefined
   let closed = false
+  let muted = false
   let waiting = ''
   const callbacks: (() => void)[] = []
   const timers: NodeJS.Timeout[] = []
@@ -124,16 +135,30 @@ function createStream(limits: LiveLimits): LiveStream {
       socket.on('drain', done).on('close', done)
     })
   }
-  function end(why: LiveEnd): void {
+  function end(why: LiveEnd, retryMs?: number): void {
     if (closed) return
     closeOnce()
     if (!raw) return
     // A socket that takes nothing would hold the farewell, and our memory, for ever.
     if (why === 'too_slow') raw.destroy()
-    else raw.end(format('end', { why }))
+    else raw.end(`${retryMs === undefined ? '' : `retry: ${retryMs}\n`}${format('end', { why })}`)
   }
   return {
-    send: (event, data, id) => write(format(event, data, id)),
+    get isOpen() {
+      return raw !== undefined
+    },
+    mute() {
+      muted = true
+      waiting = ''
+    },
+    unmute() {
+      if (!muted) return
+      muted = false
+      void write(format('resync', {}))
+    },
+    send(event, data, id) {
+      if (!muted) return write(format(event, data, id))
+    },
     open(response, headers) {
       raw = response
       raw.on('close', closeOnce)

@@ -23,7 +23,7 @@ export function liveRoutes({ app, authenticate, limit, identity, home, live, log
         summary: 'Live updates of a household as server-sent events',
         description:
           'Events: ready (now read the devices), update, resync (read the devices again), security (a notice about the ' +
-          'account), end. ' +
+          'account), end, and when to come back (retry). ' +
           'After an end with why=reconnect connect again with a fresh token.',
         tags: ['household'],
         produces: ['text/event-stream'],
@@ -32,14 +32,16 @@ export function liveRoutes({ app, authenticate, limit, identity, home, live, log
       preHandler: [byRoom],
     },
     async (request, reply) => {
-      const { accountId, sessionId } = principalOf(request)
+      const principal = principalOf(request)
+      const { accountId, sessionId } = principal
       const householdId = asId<HouseholdId>(request.params.householdId)
-      const stream = live.begin({ accountId, sessionId })
+      const stream = live.begin(principal)
       try {
         const stop = await home.watch(accountId, householdId, (update) => sendUpdate(stream, update))
         stream.onClose(stop)
         // It may have ended after this request was authenticated, and before its stream could be found.
         if (!(await identity.isSessionLive(sessionId))) throw new AppError('unauthenticated')
+        if (!(await identity.resets.isCurrent(principal))) throw new AppError('unauthenticated')
       } catch (error) {
         stream.end('access_ended')
         throw error

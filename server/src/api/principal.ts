@@ -8,6 +8,11 @@ export function setPrincipal(request: FastifyRequest, principal: Principal): voi
   ;(request as WithPrincipal)[PRINCIPAL] = principal
 }
 
+/** Undefined where nobody was authenticated, or not yet. */
+export function principalIn(request: FastifyRequest): Principal | undefined {
+  return (request as WithPrincipal)[PRINCIPAL]
+}
+
 /** Whoever authenticated this request. Throws where a route forgot to: deny by default. */
 export function principalOf(request: FastifyRequest): Principal {
   const principal = (request as WithPrincipal)[PRINCIPAL]

@@ -3,6 +3,8 @@ export interface ServerEvent {
   event: string
   data: string
   id?: string | undefined
+  /** When to come back, once the stream has ended. */
+  retryMs?: number | undefined
 }
 
 const MAX_EVENT_CHARACTERS = 1_048_576
@@ -13,10 +15,11 @@ export function createEventParser(onEvent: (event: ServerEvent) => void): { push
   let event = ''
   let data: string[] = []
   let id: string | undefined
+  let retryMs: number | undefined
 
   function line(text: string): void {
     if (text === '') {
-      if (data.length > 0) onEvent({ event: event || 'message', data: data.join('\n'), id })
+      if (data.length > 0) onEvent({ event: event || 'message', data: data.join('\n'), id, retryMs })
       event = ''
       data = []
       return
@@ -28,6 +31,7 @@ export function createEventParser(onEvent: (event: ServerEvent) => void): { push
     if (field === 'event') event = value
     if (field === 'data') data.push(value)
     if (field === 'id') id = value
+    if (field === 'retry' && /^\d{1,9}$/.test(value)) retryMs = Number(value)
   }
   return {
     push(text) {

@@ -49,10 +49,12 @@ export async function watchLive(
         pauseMs = backoff.firstMs
         onReady()
       }
-      const why = await readOnce(connect, { onUpdate, onSecurity, onReady: ready }, signal)
+      const { why, retryMs } = await readOnce(connect, { onUpdate, onSecurity, onReady: ready }, signal)
       if (why === 'access_ended')
         throw new ClientError({ code: 'not_found', status: 404, message: 'You can no longer see this home.' })
       if (why === 'signed_out') throw notSignedIn()
+      // The server knows how many come back with us.
+      if (retryMs !== undefined) pauseMs = Math.min(Math.max(retryMs, backoff.firstMs), backoff.lastMs)
     } catch (error) {
       if (signal.aborted) return
       if (!passes(error)) throw error
@@ -65,18 +67,20 @@ function passes(error: unknown): boolean {
   return isClientError(error) && (error.status === 0 || error.status === 429 || error.status >= 500)
 }
 
-/** Resolves with the reason of the server's `end`, or undefined when the connection just broke. */
+/** Resolves with what the server's `end` says; the reason is undefined when the connection just broke. */
 async function readOnce(
   connect: (signal: AbortSignal) => Promise<Response>,
   on: { [name in keyof LiveOptions]-?: NonNullable<LiveOptions[name]> } & {
     onUpdate: (update: LiveUpdate) => void
   },
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<{ why: string | undefined; retryMs: number | undefined }> {
   const silent = new AbortController()
   const watchdog = setTimeout(() => silent.abort(), SILENCE_MS)
   let why: string | undefined
-  const take = ({ event, data }: ServerEvent): void => {
+  let retryMs: number | undefined
+  const take = ({ event, data, retryMs: wanted }: ServerEvent): void => {
+    retryMs = wanted
     if (event === 'update') on.onUpdate(JSON.parse(data))
     if (event === 'security') on.onSecurity(JSON.parse(data))
     if (event === 'ready' || event === 'resync') on.onReady()
@@ -97,5 +101,5 @@ async function readOnce(
   } finally {
     clearTimeout(watchdog)
   }
-  return why
+  return { why, retryMs }
 }

@@ -294,10 +294,11 @@ export function createIdentity(options: IdentityOptions): Identity {
     dismissNotice: notices.dismiss,
     onNotice: changes.onNotice,
     async start() {
+      // Before anybody can be authenticated: of a reset after that nothing is missed.
+      await resets.start()
       signingKey = await loadSigningKey({ database, keys })
       await loadWebAuthn()
       changes.start()
-      await resets.start()
       sweeper = setInterval(sweep, SWEEP_EVERY_MS).unref()
     },
     async close() {

@@ -1,5 +1,4 @@
 import type { AccountId, Tx } from '../core/index.ts'
-import type { Principal } from './face.ts'
 
 /** Whose sign-ins and codes a reset makes void. `listed`: those that `stage` was given under the reset's id. */
 export type SignInReach = 'everybody' | 'customers' | 'listed'
@@ -34,7 +33,7 @@ export interface SignInResets {
    */
   sweep(after?: Buffer): Promise<{ removed: number; next?: Buffer | undefined }>
   /** Whether the token of this request is good at this moment still. */
-  isCurrent(principal: Pick<Principal, 'accountId' | 'epoch'>): Promise<boolean>
+  isCurrent(principal: { accountId: AccountId; epoch: number }): Promise<boolean>
   /** Called once for each reset, wherever it was made. Returns the way to stop listening. */
   onReset(listener: (reset: HeardReset) => void | Promise<void>): () => void
 }

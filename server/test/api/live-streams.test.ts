@@ -46,25 +46,25 @@ describe('live streams', () => {
 
   it('one account holds no more than its share, and gets it back when a stream closes', () => {
     const live = createLiveStreams(limits)
-    const first = live.begin({ accountId: alice, sessionId: 'a' })
-    live.begin({ accountId: alice, sessionId: 'a' })
-    expect(() => live.begin({ accountId: alice, sessionId: 'a' })).toThrow(/Too many live streams/)
+    const first = live.begin({ accountId: alice, sessionId: 'a', epoch: 0 })
+    live.begin({ accountId: alice, sessionId: 'a', epoch: 0 })
+    expect(() => live.begin({ accountId: alice, sessionId: 'a', epoch: 0 })).toThrow(/Too many live streams/)
     first.end('access_ended')
-    expect(() => live.begin({ accountId: alice, sessionId: 'a' })).not.toThrow()
+    expect(() => live.begin({ accountId: alice, sessionId: 'a', epoch: 0 })).not.toThrow()
   })
 
   it('all accounts together hold no more than the server allows', () => {
     const live = createLiveStreams(limits)
-    live.begin({ accountId: alice, sessionId: 'a' })
-    live.begin({ accountId: alice, sessionId: 'a' })
-    live.begin({ accountId: bob, sessionId: 'b' })
-    expect(() => live.begin({ accountId: bob, sessionId: 'b' })).toThrow(/busy/)
+    live.begin({ accountId: alice, sessionId: 'a', epoch: 0 })
+    live.begin({ accountId: alice, sessionId: 'a', epoch: 0 })
+    live.begin({ accountId: bob, sessionId: 'b', epoch: 0 })
+    expect(() => live.begin({ accountId: bob, sessionId: 'b', epoch: 0 })).toThrow(/busy/)
   })
 
   it('what was sent before the stream opened comes first, each event whole', () => {
     const live = createLiveStreams(limits)
     const { raw, written } = fakeResponse()
-    const stream = live.begin({ accountId: alice, sessionId: 'a' })
+    const stream = live.begin({ accountId: alice, sessionId: 'a', epoch: 0 })
     void stream.send('update', { text: 'two\nlines' }, 7)
     stream.open(raw, {})
     void stream.send('ready', {})
@@ -76,7 +76,7 @@ describe('live streams', () => {
   it('a stream says that it lives, and ends with the lifetime of a token', () => {
     const live = createLiveStreams(limits)
     const { raw, response, written } = fakeResponse()
-    live.begin({ accountId: alice, sessionId: 'a' }).open(raw, {})
+    live.begin({ accountId: alice, sessionId: 'a', epoch: 0 }).open(raw, {})
     vi.advanceTimersByTime(limits.liveHeartbeatSeconds * 1000)
     expect(written.at(-1)).toBe(': \n\n')
     vi.advanceTimersByTime(limits.liveSessionSeconds * 1000)
@@ -90,8 +90,8 @@ describe('live streams', () => {
     const live = createLiveStreams(limits)
     const mine = fakeResponse()
     const other = fakeResponse()
-    live.begin({ accountId: alice, sessionId: 'a' }).open(mine.raw, {})
-    live.begin({ accountId: alice, sessionId: 'other' }).open(other.raw, {})
+    live.begin({ accountId: alice, sessionId: 'a', epoch: 0 }).open(mine.raw, {})
+    live.begin({ accountId: alice, sessionId: 'other', epoch: 0 }).open(other.raw, {})
     live.endSession('a')
     expect(mine.written.at(-1)).toContain('signed_out')
     expect(other.response.ended).toBe(false)
@@ -100,7 +100,7 @@ describe('live streams', () => {
   it('a reader that takes nothing is cut when too much waits for it', () => {
     const live = createLiveStreams(limits)
     const { raw, response } = fakeResponse()
-    const stream = live.begin({ accountId: alice, sessionId: 'a' })
+    const stream = live.begin({ accountId: alice, sessionId: 'a', epoch: 0 })
     stream.open(raw, {})
     response.takes = false
     void stream.send('update', { text: 'x'.repeat(600) })
@@ -112,7 +112,7 @@ describe('live streams', () => {
   it('a full socket holds its sender up until it drains, and is cut when it never does', async () => {
     const live = createLiveStreams(limits)
     const { raw, response } = fakeResponse()
-    const stream = live.begin({ accountId: alice, sessionId: 'a' })
+    const stream = live.begin({ accountId: alice, sessionId: 'a', epoch: 0 })
     stream.open(raw, {})
     response.takes = false
     const held = stream.send('update', {})
@@ -127,7 +127,7 @@ describe('live streams', () => {
   it('a caller who hung up before the stream opened leaves nothing behind', () => {
     const live = createLiveStreams(limits)
     const { raw, response } = fakeResponse()
-    const stream = live.begin({ accountId: alice, sessionId: 'a' })
+    const stream = live.begin({ accountId: alice, sessionId: 'a', epoch: 0 })
     response.destroyed = true
     stream.open(raw, {})
     expect(live.count).toBe(0)
@@ -138,7 +138,7 @@ describe('live streams', () => {
     const live = createLiveStreams(limits)
     const { raw, response } = fakeResponse()
     const stop = vi.fn()
-    const stream = live.begin({ accountId: alice, sessionId: 'a' })
+    const stream = live.begin({ accountId: alice, sessionId: 'a', epoch: 0 })
     stream.onClose(stop)
     stream.open(raw, {})
     response.emit('close')
