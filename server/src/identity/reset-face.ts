@@ -22,7 +22,7 @@ export interface SignInCounts {
 /** Everything that was issued to people before is void from one commit on. */
 export interface SignInResets {
   /** What a reset of them would make void now. */
-  count(o: Pick<SignInReset, 'reach'> & { resetId?: string | undefined }): Promise<SignInCounts>
+  count(o: Pick<SignInReset, 'reach'> & { resetId?: string | undefined }, tx?: Tx): Promise<SignInCounts>
   /** Whom a reset that is `listed` will reach; of no effect before it. The same account again changes nothing. */
   stage(tx: Tx, resetId: string, accountIds: readonly AccountId[]): Promise<void>
   /** Takes effect at the commit of `tx`, at every door and in every process. */

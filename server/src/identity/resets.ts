@@ -77,7 +77,7 @@ export function createResets(o: {
       for (const stop of stopListening) stop()
     },
 
-    async count({ reach, resetId = NOBODY }) {
+    async count({ reach, resetId = NOBODY }, tx) {
       const now = new Date(o.clock.nowMs())
       const of = (account: string) => within(reach, resetId, sql.ref(account))
       const { rows } = await sql<{ accounts: number; sign_ins: number; codes: number }>`select
@@ -87,7 +87,7 @@ export function createResets(o: {
           where g.expires_at > ${now} and ${of('s.account_id')} and (g.epoch = identity.epoch()
             or g.epoch >= (identity.resets_of(s.account_id)).signed_out)) as sign_ins,
         (select count(*) from identity.mailed_code c where c.expires_hour > ${now} and ${of('c.account_id')})
-          as codes`.execute(database.queries)
+          as codes`.execute(tx ?? database.queries)
       const found = rows[0] as (typeof rows)[0]
       return { accounts: found.accounts, signIns: found.sign_ins, codes: found.codes }
     },

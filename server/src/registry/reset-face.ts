@@ -31,7 +31,7 @@ export interface HeardDeviceReset {
 
 export interface DeviceResets {
   /** What a reset would make void now. */
-  count(reach: DeviceReach & { resetId?: string | undefined }): Promise<DeviceCounts>
+  count(reach: DeviceReach & { resetId?: string | undefined }, tx?: Tx): Promise<DeviceCounts>
   /** Which households a reset that is `listed` will reach; of no effect before it. */
   stage(tx: Tx, resetId: string, householdIds: readonly HouseholdId[]): Promise<void>
   /** Takes effect at the commit of `tx`, at every door and in every process. */

@@ -79,7 +79,7 @@ export function createResets(o: {
       for (const stop of stopListening) stop()
     },
 
-    async count({ devices, codes, listed, resetId = NOBODY }) {
+    async count({ devices, codes, listed, resetId = NOBODY }, tx) {
       const counts = { devices: 0, replacingKeys: 0, keepingPasswords: 0, invitations: 0, transfers: 0 }
       if (devices) {
         const { rows } = await sql<{ devices: number; replacing: number; keeping: number }>`
@@ -93,7 +93,7 @@ export function createResets(o: {
               ? sql`exists (select from registry.tenure t join registry.reset_household l using (household_id)
                   where t.device_id = d.device_id and t.ended_hour is null and l.reset_id = ${resetId})`
               : sql`true`
-          }`.execute(queries)
+          }`.execute(tx ?? queries)
         counts.devices = rows[0]?.devices ?? 0
         counts.replacingKeys = rows[0]?.replacing ?? 0
         counts.keepingPasswords = rows[0]?.keeping ?? 0
@@ -105,7 +105,7 @@ export function createResets(o: {
             as invitations,
           (select count(*) from registry.transfer_offer o join registry.tenure t using (tenure_id)
             where o.epoch >= registry.code_epoch(t.household_id) and ${ofListed(listed, resetId, 't.household_id')})
-            as transfers`.execute(queries)
+            as transfers`.execute(tx ?? queries)
         counts.invitations = rows[0]?.invitations ?? 0
         counts.transfers = rows[0]?.transfers ?? 0
       }
