@@ -1,5 +1,5 @@
 import { AppError, type Bus, type Clock, endlessLease, type Log, type Secret } from '../core/index.ts'
-import type { Guard } from '../guard/index.ts'
+import type { Guard, Reset } from '../guard/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Mail } from '../mail/index.ts'
@@ -42,6 +42,7 @@ import { provisioningRoutes } from './provisioning.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { recoveryRoutes } from './recovery.ts'
 import { refuseAfterReset } from './reset-answers.ts'
+import { resetRoutes } from './resets.ts'
 import { secondFactorRoutes } from './second-factor.ts'
 import { createServer, listen } from './server.ts'
 import { sessionRoutes } from './sessions.ts'
@@ -57,6 +58,7 @@ export interface ApiOptions {
   home: Home
   privacy: Privacy
   guard: Guard
+  reset: Reset
   log: Log
   clock: Clock
   listen: {
@@ -105,10 +107,14 @@ export function createApi(options: ApiOptions): Api {
   let stopListening: (() => void)[] = []
 
   const ready = async () => !closing && (await options.ready())
-  const stats = () => ({ api_live_streams: live.count, api_void_streams: liveResets.waiting })
+  const stats = () => ({
+    api_live_streams: live.count,
+    api_void_streams: liveResets.waiting,
+    api_streams_ended_by_reset_total: liveResets.ended,
+  })
 
   async function build(): Promise<{ app: App; ops: App | undefined }> {
-    const { identity, vault, mail, registry, home, privacy, guard, clock, log } = options
+    const { identity, vault, mail, registry, home, privacy, guard, reset, clock, log } = options
     const app = createServer({
       limits,
       log,
@@ -142,6 +148,7 @@ export function createApi(options: ApiOptions): Api {
       home,
       privacy,
       guard,
+      reset,
       live,
       ready,
       url: () => url,
@@ -175,6 +182,7 @@ export function createApi(options: ApiOptions): Api {
     operatorRoutes(parts)
     outboxRoutes(parts)
     auditRoutes(parts)
+    resetRoutes(parts)
     modelRoutes(parts)
     provisioningRoutes(parts)
     deviceAuthorityRoutes(parts)

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Clock, Log } from '../core/index.ts'
-import type { Guard } from '../guard/index.ts'
+import type { Guard, Reset } from '../guard/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Mail } from '../mail/index.ts'
@@ -36,6 +36,7 @@ export interface RouteParts {
   home: Home
   privacy: Privacy
   guard: Guard
+  reset: Reset
   live: LiveStreams
   ready: () => boolean | Promise<boolean>
   /** The public URL. */

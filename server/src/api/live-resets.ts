@@ -11,6 +11,8 @@ export interface LiveResets {
   hear(reset: HeardReset): Promise<void>
   /** Void, and not ended yet. */
   readonly waiting: number
+  /** Since the start. */
+  readonly ended: number
   close(): void
 }
 
@@ -21,6 +23,7 @@ export function createLiveResets(o: {
   const waiting: { stream: LiveStream; quietly: boolean }[] = []
   const known = new Set<LiveStream>()
   let allowance = 0
+  let ended = 0
   let timer: NodeJS.Timeout | undefined
 
   function wave(): void {
@@ -29,6 +32,7 @@ export function createLiveResets(o: {
     allowance -= count
     for (const { stream, quietly } of waiting.splice(0, count)) {
       known.delete(stream)
+      ended += 1
       stream.end(quietly ? 'reconnect' : 'signed_out', Math.floor(Math.random() * RETRY_WITHIN_MS))
     }
     if (waiting.length > 0) return
@@ -64,6 +68,9 @@ export function createLiveResets(o: {
     },
     get waiting() {
       return waiting.length
+    },
+    get ended() {
+      return ended
     },
     close() {
       clearInterval(timer)

@@ -20,6 +20,7 @@ import { addPastDeviceCommands } from './past-devices.ts'
 import { addPeopleCommands } from './people.ts'
 import { addProbeCommand } from './probe.ts'
 import { addRecoveryCommands } from './recovery.ts'
+import { addResetCommands } from './reset.ts'
 import { addSecondFactorCommands } from './second-factor.ts'
 import { addSessionCommands } from './sessions.ts'
 import { addSignUpCommands } from './sign-up.ts'
@@ -111,6 +112,7 @@ function buildProgram(context: CliContext): Command {
   addOutboxCommands(program, context)
   addDisputeCommands(program, context)
   addAuditCommands(program, context)
+  addResetCommands(program, context)
   addCatalogueCommand(program, context)
   program.commandsGroup('For any store, also without Hearthlock:')
   addProbeCommand(program, context)

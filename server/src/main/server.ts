@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createApi, createOps } from '../api/index.ts'
+import { type Api, createApi, createOps } from '../api/index.ts'
 import {
   AppError,
   createBus,
@@ -18,7 +18,7 @@ import {
 } from '../core/index.ts'
 import { createEmbeddedPostgres } from '../embedded/index.ts'
 import { createGateway, createReach, type Gateway, gatewayMigrations } from '../gateway/index.ts'
-import { anchorFile, createGuard, guardMigrations } from '../guard/index.ts'
+import { anchorFile, createGuard, createReset, guardMigrations } from '../guard/index.ts'
 import { createHome, homeMigrations } from '../home/index.ts'
 import { createIdentity, identityMigrations } from '../identity/index.ts'
 import {
@@ -36,6 +36,7 @@ import { createVault, vaultMigrations } from '../vault/index.ts'
 import type { Config } from './config.ts'
 import { householdLetters } from './household-letters.ts'
 import { lockDataDirectory } from './instance-lock.ts'
+import { connectionsOf, noStores } from './reset-parts.ts'
 
 const migrations = [
   keysMigrations,
@@ -178,6 +179,17 @@ async function startRooms(
   closers.push(() => gateway?.close())
   const ports = await opened(gateway?.start(), 'HEARTHLOCK_MQTT_PORT (and HEARTHLOCK_MQTT_PLAIN_PORT)')
 
+  let api: Api | undefined
+  const reset = createReset({
+    database,
+    bus,
+    log,
+    recordAct,
+    signIns: identity.resets,
+    devices: registry.resets,
+    touched: noStores,
+    connections: () => connectionsOf(gateway?.stats(), api?.stats()),
+  })
   const ready = async () => bus.lease.holds() && (await answers(database))
   const stats = () => ({
     ...bus.stats(),
@@ -195,6 +207,8 @@ async function startRooms(
   await identity.start()
   await guard.start()
   closers.push(() => identity.close())
+  await reset.start()
+  closers.push(() => reset.close())
 
   return {
     url: doors.url && url,
@@ -236,7 +250,7 @@ async function startRooms(
 
   async function openApi(): Promise<Doors> {
     onProgress('opening the HTTP API')
-    const api = createApi({
+    api = createApi({
       identity,
       vault,
       mail,
@@ -244,6 +258,7 @@ async function startRooms(
       home,
       privacy: createPrivacy({ database, identity, vault, mail, registry, home, clock, log }),
       guard,
+      reset,
       log,
       clock,
       bus,
@@ -254,7 +269,7 @@ async function startRooms(
       ready,
       stats,
     })
-    closers.push(() => api.close())
+    closers.push(() => api?.close())
     return opened(api.start(), 'HEARTHLOCK_HTTP_PORT (and HEARTHLOCK_OPS_PORT)')
   }
 

@@ -103,6 +103,11 @@ const doors: Record<string, Who> = {
   'GET /v1/models': ['engineer'],
   'POST /v1/models': ['engineer'],
   'POST /v1/devices': ['engineer'],
+  'POST /v1/resets/plan': ['security'],
+  'POST /v1/resets': ['security'],
+  'GET /v1/resets': ['engineer', 'security'],
+  'GET /v1/resets/:resetId': ['engineer', 'security'],
+  'GET /v1/devices/keeping-passwords': ['engineer', 'security'],
   'GET /v1/audit': ['engineer', 'security'],
   'GET /v1/audit/verification': ['engineer', 'security'],
   'GET /v1/outbox': ['support'],
@@ -170,7 +175,7 @@ describe('who gets past the door of which route', () => {
 
   beforeAll(async () => {
     rooms = await startRooms({
-      replace: ({ home, registry, identity, vault, mail, privacy, guard }) => ({
+      replace: ({ home, registry, identity, vault, mail, privacy, guard, reset }) => ({
         home: watched(home),
         registry: watched(registry),
         identity: watched(identity),
@@ -178,6 +183,7 @@ describe('who gets past the door of which route', () => {
         mail: watched(mail),
         privacy: watched(privacy),
         guard: watched(guard),
+        reset: watched(reset),
       }),
     })
     await newOperator(rooms)

@@ -120,7 +120,7 @@ describe('the list of paths in docs/architecture.md', () => {
           return bus.subscribe(topic, listener)
         },
       }),
-      replace: ({ home, registry, identity, vault, mail, privacy, guard }) => ({
+      replace: ({ home, registry, identity, vault, mail, privacy, guard, reset }) => ({
         home: noted('home', home),
         registry: noted('registry', registry),
         privacy: noted('privacy', privacy),
@@ -128,6 +128,7 @@ describe('the list of paths in docs/architecture.md', () => {
         vault: noted('vault', vault),
         mail: noted('mail', mail),
         guard: noted('guard', guard),
+        reset: noted('reset', reset),
       }),
     })
     clients = [await newCustomer(rooms), await newOperator(rooms)]

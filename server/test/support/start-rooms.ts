@@ -19,8 +19,21 @@ import {
   silentLog,
   systemClock,
 } from '../../src/core/index.ts'
-import { createGateway, createReach, type Gateway, gatewayMigrations } from '../../src/gateway/index.ts'
-import { createGuard, type Guard, guardMigrations } from '../../src/guard/index.ts'
+import {
+  createGateway,
+  createReach,
+  type Gateway,
+  type GatewayLimits,
+  gatewayMigrations,
+} from '../../src/gateway/index.ts'
+import {
+  createGuard,
+  createReset,
+  type Guard,
+  guardMigrations,
+  type Reset,
+  type ResetParts,
+} from '../../src/guard/index.ts'
 import { createHome, type Home, homeMigrations } from '../../src/home/index.ts'
 import {
   createIdentity,
@@ -37,6 +50,7 @@ import {
 } from '../../src/keys/index.ts'
 import { createMail, type Mail, mailMigrations, type SmtpOptions } from '../../src/mail/index.ts'
 import { householdLetters } from '../../src/main/household-letters.ts'
+import { connectionsOf, noStores } from '../../src/main/reset-parts.ts'
 import { createPrivacy, type Privacy } from '../../src/privacy/index.ts'
 import {
   createRegistry,
@@ -62,6 +76,7 @@ export interface Rooms {
   home: Home
   privacy: Privacy
   guard: Guard
+  reset: Reset
   gateway: Gateway
   api: Api
   url: string
@@ -70,7 +85,10 @@ export interface Rooms {
   close(): Promise<void>
 }
 
-type Replaceable = Pick<Rooms, 'home' | 'registry' | 'identity' | 'vault' | 'mail' | 'privacy' | 'guard'>
+type Replaceable = Pick<
+  Rooms,
+  'home' | 'registry' | 'identity' | 'vault' | 'mail' | 'privacy' | 'guard' | 'reset'
+>
 
 export interface RoomsOptions {
   clock?: Clock
@@ -88,6 +106,9 @@ export interface RoomsOptions {
   /** Looks on at what the rooms do with it. */
   wrapBus?: (bus: Bus) => Bus
   caches?: Caches
+  /** A ledger of which tenures' data went into which store. */
+  touched?: ResetParts['touched']
+  gatewayLimits?: Partial<GatewayLimits>
   /** Puts something else in a room's place, e.g. one that fails. */
   replace?: (rooms: Replaceable) => Partial<Replaceable>
   api?: Partial<Pick<ApiOptions, 'ready' | 'trustedProxies' | 'listen' | 'publicUrl'>>
@@ -111,6 +132,8 @@ export async function startRooms({
   wrapBus = (bus) => bus,
   caches = createCaches({ log }),
   smtp,
+  touched = noStores,
+  gatewayLimits,
   api: apiOptions = {},
 }: RoomsOptions = {}): Promise<Rooms> {
   const database = beside
@@ -193,11 +216,22 @@ export async function startRooms({
     caches,
     resendSecret: keys.purpose('gateway').deriveSecret('resends'),
     plain: { host: '127.0.0.1', port: 0 },
+    limits: gatewayLimits,
     onDeviceReady: (deviceId, tenureId) => home.deviceReady(deviceId, tenureId),
     onCommandDelivered: (commandId, deviceId, tenureId) =>
       home.commandDelivered(commandId, deviceId, tenureId),
   })
   const { plainPort } = await gateway.start()
+  const reset = createReset({
+    ...common,
+    bus,
+    recordAct,
+    signIns: identity.resets,
+    devices: registry.resets,
+    touched,
+    connections: () => connectionsOf(gateway?.stats(), api.stats()),
+    settleMs: 500,
+  })
   const privacy = createPrivacy({ ...common, identity, vault, mail, registry, home })
   const api = createApi({
     identity,
@@ -207,7 +241,8 @@ export async function startRooms({
     home,
     privacy,
     guard,
-    ...replace?.({ home, registry, identity, vault, mail, privacy, guard }),
+    reset,
+    ...replace?.({ home, registry, identity, vault, mail, privacy, guard, reset }),
     clock,
     log,
     listen: { host: '127.0.0.1', port: 0 },
@@ -221,6 +256,7 @@ export async function startRooms({
   const opened = await api.start()
   url = opened.url
   await identity.start()
+  await reset.start()
   return {
     database,
     provider,
@@ -234,12 +270,14 @@ export async function startRooms({
     home,
     privacy,
     guard,
+    reset,
     gateway,
     api,
     url,
     opsUrl: opened.opsUrl ?? '',
     mqttUrl: `mqtt://127.0.0.1:${plainPort}`,
     async close() {
+      await reset.close()
       await api.close()
       await guard.close()
       await gateway.close()
