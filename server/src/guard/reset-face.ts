@@ -84,6 +84,7 @@ export interface SignInPart {
   stage(tx: Tx, resetId: string, accountIds: readonly AccountId[]): Promise<void>
   void(tx: Tx, reset: { resetId: string; reach: SignInReach; quietly: boolean }): Promise<void>
   sweep(after?: Buffer): Promise<{ removed: number; next?: Buffer | undefined }>
+  catchUp(): Promise<void>
 }
 
 export interface DevicePart {
@@ -101,6 +102,7 @@ export interface DevicePart {
   void(tx: Tx, reset: DeviceReach & { resetId: string }): Promise<void>
   householdsOf(tenureIds: readonly TenureId[]): Promise<HouseholdId[]>
   peopleOf(tx: Tx, householdIds: readonly HouseholdId[]): Promise<AccountId[]>
+  catchUp(): Promise<void>
 }
 
 export type SignInReach = 'everybody' | 'customers' | 'listed'

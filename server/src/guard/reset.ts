@@ -107,6 +107,7 @@ export function createReset(
         await makeVoid(tx, resetId, request, reachOf(request))
         await record(tx, 'reset.made_void', resetId, request)
       })
+      await Promise.all([signIns.catchUp(), devices.catchUp()])
     }
     if (!request.quietly) {
       let after: Buffer | undefined
@@ -199,6 +200,8 @@ export function createReset(
         await record(tx, state === 'void' ? 'reset.made_void' : 'reset.begun', resetId, by)
       })
       work(resetId)
+      // Committed is committed: where this process cannot read it now, the lease and the hint see to it.
+      await Promise.allSettled([signIns.catchUp(), devices.catchUp()])
       return await rows.get(resetId)
     },
 

@@ -34,6 +34,8 @@ export interface SignInResets {
   sweep(after?: Buffer): Promise<{ removed: number; next?: Buffer | undefined }>
   /** Whether the token of this request is good at this moment still. */
   isCurrent(principal: { accountId: AccountId; epoch: number }): Promise<boolean>
+  /** Resolves when all that is committed has taken effect in this process, without waiting for the hint. */
+  catchUp(): Promise<void>
   /** Called once for each reset, wherever it was made. Returns the way to stop listening. */
   onReset(listener: (reset: HeardReset) => void | Promise<void>): () => void
 }

@@ -135,6 +135,8 @@ export function createResets(o: {
       return (await o.epochs.standing({ epoch, newest_epoch }, accountId)) === 'holds'
     },
 
+    catchUp: look,
+
     onReset(listener) {
       const own = (reset: HeardReset) => listener(reset)
       listeners.add(own)

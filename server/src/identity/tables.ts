@@ -42,6 +42,7 @@ export type IdentityTables = {
     tries: ColumnType<number, number | undefined, number>
     sealed: Buffer
     expires_hour: Date
+    epoch: Epoch
   }
   'identity.sign_up': {
     handle_digest: Buffer

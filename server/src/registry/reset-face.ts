@@ -42,6 +42,8 @@ export interface DeviceResets {
   peopleOf(tx: Tx, householdIds: readonly HouseholdId[]): Promise<AccountId[]>
   /** Devices whose passwords stay as they are: see `keepingPasswords`. In the order of their ids. */
   keepingPasswords(page: { after?: DeviceId | undefined; limit: number }): Promise<DeviceId[]>
+  /** Resolves when all that is committed has taken effect in this process, without waiting for the hint. */
+  catchUp(): Promise<void>
   /** Called once for each reset of devices, wherever it was made. Returns the way to stop listening. */
   onReset(listener: (reset: HeardDeviceReset) => void | Promise<void>): () => void
 }

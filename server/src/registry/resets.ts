@@ -157,6 +157,8 @@ export function createResets(o: {
       return rows.map((row) => row.device_id)
     },
 
+    catchUp: look,
+
     onReset(listener) {
       const own = (reset: HeardDeviceReset) => listener(reset)
       listeners.add(own)

@@ -130,6 +130,8 @@ const bodies: Record<string, () => object | Promise<object>> = {
   'POST /v1/models': () => readModel('hearth-lock'),
   'POST /v1/devices': () => ({ model: 'hearth-lock', count: 1 }),
   'POST /v1/disputes': () => ({ deviceId: ID, reason: 'x', evidence: 'x' }),
+  'POST /v1/resets/plan': () => ({ scope: 'all', quietly: true }),
+  'POST /v1/resets': () => ({ scope: 'all', quietly: true }),
   'POST /v1/operators/invitations': () => ({ roles: ['support'] }),
   'PUT /v1/operators/:accountId/roles': () => ({ roles: ['support'] }),
 }

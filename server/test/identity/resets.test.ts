@@ -9,7 +9,7 @@ import { newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
 let s: Setup
 beforeEach(async () => {
   s = await setUp()
-  await s.identity.signUp(ada)
+  await s.join(ada)
 })
 afterEach(() => s.close())
 
@@ -121,13 +121,19 @@ describe('a reset after which people sign in anew', () => {
     })
   })
 
+  it('makes codes of sign-ups void that were not confirmed yet', async () => {
+    const { signUpId } = await s.identity.signUp({ ...ada, email: new Personal('new@example.org') })
+    const { code } = await s.lastLetter()
+    await reset({ quietly: true })
+    const confirmed = s.identity.confirmSignUp({ signUpId, code, remoteAddress: undefined })
+    await expect(confirmed).rejects.toMatchObject({ code: 'code_refused' })
+  })
+
   it('makes links to add a passkey void, those of people who sign up included', async () => {
     const { principal } = await session()
     const own = await s.identity.passkeys.add(principal)
-    const newcomer = await s.identity.signUpWithPasskey({
-      email: new Personal('new@example.org'),
-      name: new Personal('New'),
-    })
+    const newcomer = await s.join({ email: new Personal('new@example.org'), name: new Personal('New') })
+    if (!newcomer) throw new Error('no link')
     await reset({ quietly: true })
     for (const { url } of [own, newcomer]) {
       const { answer } = await makePasskey(new UserAgent(s.url), url.reveal())
@@ -152,7 +158,7 @@ describe('a reset after which people sign in anew', () => {
   })
 
   it('of some reaches them and nobody else', async () => {
-    await s.identity.signUp({ ...ada, email: new Personal('joan@example.org') })
+    await s.join({ ...ada, email: new Personal('joan@example.org') })
     const [one, other] = [await session(), await session(new Personal('joan@example.org'))]
     await reset({ reach: 'listed', accountIds: [one.principal.accountId] })
     await expect(one.use()).rejects.toMatchObject({ code: 'unauthenticated' })

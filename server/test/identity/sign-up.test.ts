@@ -119,7 +119,8 @@ describe('a sign-up', () => {
     await expect(confirm(signUpId, code)).rejects.toMatchObject(refused)
     const { createSignUps } = await import('../../src/identity/sign-ups.ts')
     s.clock.advance(3_600)
-    await createSignUps(s).sweep()
+    const { createResetEpochs } = await import('../../src/identity/reset-epochs.ts')
+    await createSignUps({ ...s, epochs: createResetEpochs(s) }).sweep()
     expect(await count('identity.sign_up')).toBe(0)
   })
 

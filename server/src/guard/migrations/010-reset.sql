@@ -37,4 +37,4 @@ begin
   return null;
 end $$;
 create trigger hint_reset after insert or update of state on guard.reset
-  for each row execute function guard.hint_reset();
+  for each row when (new.state = 'void') execute function guard.hint_reset();
