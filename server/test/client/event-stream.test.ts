@@ -18,7 +18,7 @@ describe('server-sent events', () => {
 
   it('passes over comments, unknown fields and events without data', () => {
     expect(parse(': heartbeat\n\nretry: 5\n\nevent: empty\n\ndata: x\n\n')).toEqual([
-      { event: 'message', id: undefined, data: 'x' },
+      { event: 'message', id: undefined, data: 'x', retryMs: 5 },
     ])
   })
 

@@ -54,6 +54,20 @@ describe('watching live', () => {
     expect(connect).toHaveBeenCalledOnce()
   })
 
+  it('comes back when the server says, after a planned end', async () => {
+    const stop = new AbortController()
+    const connect = server(
+      answer('event: ready\ndata: {}\n\nretry: 200\nevent: end\ndata: {"why":"reconnect"}\n\n'),
+    )
+    const began = performance.now()
+    const watching = watchLive(connect, () => {}, stop.signal, {}, { firstMs: 1, lastMs: 1_000 })
+    await vi.waitFor(() => expect(connect).toHaveBeenCalledTimes(2))
+    // Half of it at least: the pause is spread.
+    expect(performance.now() - began).toBeGreaterThan(99)
+    stop.abort()
+    await watching
+  })
+
   it('is told to read the devices again when updates were left out', async () => {
     const ready = vi.fn()
     const stop = new AbortController()

@@ -109,6 +109,8 @@ export interface RoomsOptions {
   /** A ledger of which tenures' data went into which store. */
   touched?: ResetParts['touched']
   gatewayLimits?: Partial<GatewayLimits>
+  /** How often it looks for a reset that nobody works on. */
+  resetLookMs?: number
   /** Puts something else in a room's place, e.g. one that fails. */
   replace?: (rooms: Replaceable) => Partial<Replaceable>
   api?: Partial<Pick<ApiOptions, 'ready' | 'trustedProxies' | 'listen' | 'publicUrl'>>
@@ -133,6 +135,7 @@ export async function startRooms({
   caches = createCaches({ log }),
   smtp,
   touched = noStores,
+  resetLookMs,
   gatewayLimits,
   api: apiOptions = {},
 }: RoomsOptions = {}): Promise<Rooms> {
@@ -231,6 +234,7 @@ export async function startRooms({
     touched,
     connections: () => connectionsOf(gateway?.stats(), api.stats()),
     settleMs: 500,
+    lookMs: resetLookMs,
   })
   const privacy = createPrivacy({ ...common, identity, vault, mail, registry, home })
   const api = createApi({
