@@ -20,7 +20,7 @@ export const s3 = httpProbe({
   defaultPorts: [9000, 8333, 3900],
   firstPath: PATH,
   async observe(http, target) {
-    const { product } = http.first.headers.server === 'MinIO' ? { product: 'MinIO' } : { product: 'S3' }
+    const product = /^MinIO\b/.test(http.first.headers.server ?? '') ? 'MinIO' : 'S3'
     const anonymous = listed(http.first)
     if (anonymous !== undefined) {
       return { verdict: 'open', how: 'no-credentials', evidence: anonymous, product }

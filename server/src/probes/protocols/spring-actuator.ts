@@ -31,7 +31,8 @@ export const springActuator = httpProbe({
         product,
       }
     }
-    const sources = fieldsOf(await http.request({ path: '/actuator/env' })).propertySources
+    // One property that every process has, for all of them are many; with it come the sources that were looked through.
+    const sources = fieldsOf(await http.request({ path: '/actuator/env/java.version' })).propertySources
     const read = Array.isArray(sources)
       ? [`read ${counted(sources.length, 'source', 'sources')} of its configuration`]
       : []

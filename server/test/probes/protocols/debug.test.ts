@@ -8,7 +8,10 @@ import {
   startJolokia,
   startReal,
 } from '../../support/real-servers/index.ts'
+import { program } from '../../support/real-servers/programs.ts'
 import { resultOf } from '../listeners.ts'
+
+const chromium = program('chromium', { debian: 'chromium' })
 
 describe('the inspector of Node.js', () => {
   let server: RealServer
@@ -32,6 +35,43 @@ describe('the inspector of Node.js', () => {
     expect(await resultOf(`inspector://build.example:${server.port}`, byName)).toMatchObject({
       verdict: 'open',
     })
+  })
+})
+
+describe.skipIf(!chromium.path)(`the inspector of Chromium (${chromium.needs})`, () => {
+  it('is open to whoever reaches it', async () => {
+    const server = await startReal({
+      command: chromium.path ?? chromium.name,
+      arrange: ({ port, directory }) => [
+        ...[
+          '--headless',
+          '--no-sandbox',
+          '--disable-gpu',
+          '--disable-quic',
+          '--no-first-run',
+          '--disable-sync',
+        ],
+        ...[
+          '--disable-background-networking',
+          '--disable-component-update',
+          `--user-data-dir=${directory}/profile`,
+        ],
+        ...[`--remote-debugging-port=${port}`, 'about:blank'],
+      ],
+      ready: ({ port }) => answers({ port, path: '/json/version' }),
+    })
+    try {
+      expect(await resultOf(`127.0.0.1:${server.port}`)).toMatchObject({
+        ...{
+          verdict: 'open',
+          protocol: 'inspector',
+          product: 'Chromium',
+          evidence: expect.stringMatching(/^listed [1-9]/),
+        },
+      })
+    } finally {
+      await server.close()
+    }
   })
 })
 
