@@ -2,6 +2,7 @@ import { AppError, type Bus, type Clock, endlessLease, type Log, type Secret } f
 import type { Guard, Reset } from '../guard/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
+import type { Insight } from '../insight/index.ts'
 import type { Mail } from '../mail/index.ts'
 import type { Privacy } from '../privacy/index.ts'
 import type { Registry } from '../registry/index.ts'
@@ -10,6 +11,7 @@ import type { App, RouteParts } from './app.ts'
 import { auditRoutes } from './audit.ts'
 import { createAuthenticate } from './authentication.ts'
 import { commandRoutes } from './commands.ts'
+import { copyRoutes } from './copies.ts'
 import { deviceAuthorityRoutes } from './device-authority.ts'
 import { deviceRoutes } from './devices.ts'
 import { disputeRoutes } from './disputes.ts'
@@ -29,6 +31,7 @@ import { createLiveSecurity } from './live-security.ts'
 import { createLiveStreams } from './live-streams.ts'
 import { meRoutes } from './me.ts'
 import { memberRoutes } from './members.ts'
+import { metricRoutes } from './metrics.ts'
 import { modelRoutes } from './models.ts'
 import { oauthRoutes } from './oauth.ts'
 import { documentRoutes } from './openapi.ts'
@@ -56,6 +59,7 @@ export interface ApiOptions {
   mail: Mail
   registry: Registry
   home: Home
+  insight: Insight
   privacy: Privacy
   guard: Guard
   reset: Reset
@@ -114,7 +118,7 @@ export function createApi(options: ApiOptions): Api {
   })
 
   async function build(): Promise<{ app: App; ops: App | undefined }> {
-    const { identity, vault, mail, registry, home, privacy, guard, reset, clock, log } = options
+    const { identity, vault, mail, registry, home, insight, privacy, guard, reset, clock, log } = options
     const app = createServer({
       limits,
       log,
@@ -146,6 +150,7 @@ export function createApi(options: ApiOptions): Api {
       mail,
       registry,
       home,
+      insight,
       privacy,
       guard,
       reset,
@@ -183,6 +188,8 @@ export function createApi(options: ApiOptions): Api {
     outboxRoutes(parts)
     auditRoutes(parts)
     resetRoutes(parts)
+    copyRoutes(parts)
+    metricRoutes(parts)
     modelRoutes(parts)
     provisioningRoutes(parts)
     deviceAuthorityRoutes(parts)

@@ -5,6 +5,7 @@ import type { Clock, Log } from '../core/index.ts'
 import type { Guard, Reset } from '../guard/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
+import type { Insight } from '../insight/index.ts'
 import type { Mail } from '../mail/index.ts'
 import type { Privacy } from '../privacy/index.ts'
 import type { Registry } from '../registry/index.ts'
@@ -34,6 +35,7 @@ export interface RouteParts {
   mail: Mail
   registry: Registry
   home: Home
+  insight: Insight
   privacy: Privacy
   guard: Guard
   reset: Reset

@@ -6,12 +6,14 @@ import { addAuditCommands } from './audit.ts'
 import { addCatalogueCommand } from './catalogue.ts'
 import { type CliContext, createContext } from './context.ts'
 import { addControlCommands } from './control.ts'
+import { addCopyCommands } from './copies.ts'
 import { addDeviceTokenCommand } from './device-token.ts'
 import { addDisputeCommands } from './disputes.ts'
 import { addEraseCommand } from './erase-me.ts'
 import { addExportCommand } from './export.ts'
 import { addFactoryCommands } from './factory.ts'
 import { addHomeCommands } from './homes.ts'
+import { addMetricCommands } from './metrics.ts'
 import { addOperatorCommands } from './operators.ts'
 import { addOutboxCommands } from './outbox.ts'
 import { addPasskeyCommands } from './passkeys.ts'
@@ -114,6 +116,8 @@ function buildProgram(context: CliContext): Command {
   addAuditCommands(program, context)
   addResetCommands(program, context)
   addCatalogueCommand(program, context)
+  addCopyCommands(program, context)
+  addMetricCommands(program, context)
   program.commandsGroup('For any store, also without Hearthlock:')
   addProbeCommand(program, context)
   program.commandsGroup('For trying things out:')

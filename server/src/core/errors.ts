@@ -8,7 +8,9 @@ export const errorCatalogue = {
     'This claim code cannot be used. Check the code, that the device is switched on and online, and, when somebody had it before, that it has just been reset.',
   code_refused: 'This code cannot be used. It may be mistyped, used already, or expired.',
   command_refused: 'The device does not take this command.',
+  copy_refused: 'This copy cannot be made.',
   database_newer: 'The database was written by a newer version of Hearthlock.',
+  destination_refused: 'Nothing is sent to this destination.',
   fresh_sign_in_needed: 'Sign in again first: this needs a sign-in of the last few minutes.',
   held_back:
     'This account was recovered a short while ago. A session from before must confirm that, or a day must pass.',

@@ -18,6 +18,7 @@ export type CommandId = Id<'command'>
 export type RecordId = Id<'record'>
 export type KeyId = Id<'key'>
 export type LetterId = Id<'letter'>
+export type CopyId = Id<'copy'>
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 

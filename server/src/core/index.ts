@@ -22,6 +22,7 @@ export {
   type AccountId,
   asId,
   type CommandId,
+  type CopyId,
   type DeviceId,
   type DisputeId,
   type GrantId,

@@ -1,8 +1,9 @@
 import type { IConnectPacket } from 'mqtt-packet'
-import type { Log } from '../core/index.ts'
+import { type DeviceId, isId, type Log } from '../core/index.ts'
 import type { DeviceIdentity } from '../registry/index.ts'
 import { type ConnectAttempt, refuseConnect } from './connect-checks.ts'
 import { type Connection, hold } from './connection.ts'
+import type { ConnectOutcome } from './connection-log.ts'
 import { encodeConnectRefusal, parseConnect } from './rare-packets.ts'
 import { type Refusal, reason } from './reason-codes.ts'
 import type { Counters } from './stats.ts'
@@ -12,6 +13,7 @@ const CONNECT = 0x10
 export interface ConnectDependencies {
   counters: Counters
   log: Log
+  attempted: (claimed: DeviceId | undefined, outcome: ConnectOutcome) => void
   /** Makes the session of a device that passed the checks. A refusal is still possible. */
   accept: (identity: DeviceIdentity, connect: IConnectPacket) => Promise<Refusal | undefined>
 }
@@ -20,17 +22,21 @@ export interface ConnectDependencies {
 export async function handleFirstPacket(
   connection: Connection,
   attempt: Pick<ConnectAttempt, 'certificate' | 'address' | 'registry' | 'admission'>,
-  { counters, log, accept }: ConnectDependencies,
+  { counters, log, attempted, accept }: ConnectDependencies,
 ): Promise<void> {
   const { reader } = connection
   if (reader.header !== CONNECT) return connection.destroy()
+  let claimed: DeviceId | undefined
   const refuse = ({ code, text }: Refusal) => {
     counters.refusedConnects += 1
+    attempted(claimed, outcomeOf(code))
     const answer = encodeConnectRefusal(connection.version, code, text)
     if (answer) connection.outgoing.send(answer)
     connection.end()
   }
   const connect = parseConnect(reader.bytes())
+  claimed =
+    connect?.username !== undefined && isId(connect.username) ? (connect.username as DeviceId) : undefined
   connection.version = connect?.protocolVersion ?? announcedVersion(reader.bytes())
   if (connect === undefined) {
     // Malformed: 3.1.1 and 5 both allow to close without an answer. Another version of MQTT gets one.
@@ -43,14 +49,32 @@ export async function handleFirstPacket(
   try {
     const checked: ConnectAttempt = { ...attempt, connect, identity: undefined }
     const refusal = await refuseConnect(checked)
+    // A certificate may be the only one that says who it is.
+    claimed = checked.identity?.deviceId ?? claimed
     if (!connection.open) return
     if (refusal) return refuse(refusal)
     const late = checked.identity && (await accept(checked.identity, connect))
-    if (late && connection.open) refuse(late)
+    if (!late) attempted(claimed, 'accepted')
+    else if (connection.open) refuse(late)
   } catch (error) {
     log.error('a connection could not be checked', { error })
     if (connection.open)
       refuse({ code: reason.serverUnavailable, text: 'the server is busy or starting: try again shortly' })
+  }
+}
+
+function outcomeOf(code: Refusal['code']): ConnectOutcome {
+  switch (code) {
+    case reason.badUserNameOrPassword:
+      return 'credentials'
+    case reason.connectionRateExceeded:
+      return 'rate'
+    case reason.serverUnavailable:
+    case reason.serverBusy:
+    case reason.useAnotherServer:
+      return 'server'
+    default:
+      return 'protocol'
   }
 }
 

@@ -11,6 +11,7 @@ import type {
 } from '../core/index.ts'
 import type { Registry } from '../registry/index.ts'
 import type { Stream } from '../stream/index.ts'
+import type { ConnectionLog } from './connection-log.ts'
 import type { GatewayLimits } from './limits.ts'
 
 /** What the gateway asks of the registry: who a device is, and in which tenure. */
@@ -51,6 +52,8 @@ export interface GatewayOptions {
   /** Joins it to the other processes on the same database; without it there must be none. */
   bus?: Bus | undefined
   caches?: Caches | undefined
+  /** Counts attempts to connect; nobody counts them without it. */
+  connections?: ConnectionLog | undefined
   /** The device has subscribed to its commands, in this tenure. */
   onDeviceReady: (deviceId: DeviceId, tenureId: TenureId) => void
   /** The device has acknowledged a command. */

@@ -29,6 +29,8 @@ import { SessionRows } from './session-rows.ts'
 import { counterStats, newCounters } from './stats.ts'
 
 const SWEEP_MS = 1_000
+/** How much of the counts of attempts a crash may take with it. */
+const COUNT_EVERY_MS = 5_000
 
 /** A device that is being authenticated. */
 interface Attempt {
@@ -64,6 +66,7 @@ class MqttGateway implements Gateway {
   #stopListening: (() => void)[] = []
   #sweeper: NodeJS.Timeout | undefined
   #closing = false
+  #countedAtMs = 0
 
   constructor(options: GatewayOptions) {
     const { stream, registry, database, clock, log, bus, caches = createCaches({ log }) } = options
@@ -103,6 +106,7 @@ class MqttGateway implements Gateway {
       counters: newCounters(),
       lease: this.#lease,
       congested: new Set(),
+      connections: options.connections,
       onDeviceReady: options.onDeviceReady,
       onCommandDelivered: options.onCommandDelivered,
     }
@@ -160,6 +164,7 @@ class MqttGateway implements Gateway {
     this.#waves.close()
     for (const stop of this.#stopListening) stop()
     await this.#presence.close()
+    await this.#options.connections?.flush()
     await listeners
   }
 
@@ -206,6 +211,10 @@ class MqttGateway implements Gateway {
       connection.close(reason.keepAliveTimeout, 'nothing came within one and a half times the keep-alive')
     }
     this.#presence.tick(nowMs)
+    if (nowMs - this.#countedAtMs >= COUNT_EVERY_MS) {
+      this.#countedAtMs = nowMs
+      void this.#options.connections?.flush()
+    }
   }
 
   #connected({ socket, admitted, certificate, resumed }: Accepted): void {
@@ -239,6 +248,7 @@ class MqttGateway implements Gateway {
           void handleFirstPacket(connection, checked, {
             counters,
             log,
+            attempted: (claimed, outcome) => this.#options.connections?.attempted(claimed, outcome),
             accept: async (identity, connect) => {
               const refusal = await this.#accept(connection, identity, connect, attempt)
               if (!refusal) admitted.authenticated()

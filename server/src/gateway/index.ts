@@ -1,6 +1,7 @@
 import type { Migrations } from '../core/index.ts'
 
 export { availabilityFields } from './availability.ts'
+export { type ConnectionLog, connectionCountFields, createConnectionLog } from './connection-log.ts'
 export type {
   CommandDelivery,
   Gateway,

@@ -36,6 +36,7 @@ interface CheckedPayload {
   paths: readonly string[]
   messageId: string | undefined
   reset?: boolean
+  softwareVersion?: number | undefined
   /** To a command of the server itself. */
   ownAnswer?: Answer
 }
@@ -108,6 +109,8 @@ export class Ingest {
       this.#settled()
       return
     }
+    if (checked.softwareVersion !== undefined)
+      context.connections?.told(session.deviceId, checked.softwareVersion)
     const { line } = session
     if (checked.reset && checked.messageId !== undefined) {
       this.#reset(checked.messageId, checked.paths)
@@ -350,5 +353,21 @@ function checkPayload(model: Model, kind: PublishKind, payload: Buffer): Checked
     const none = { paths: checked.paths, messageId: undefined }
     return isOwnCommand(checked.commandId) ? { ...none, ownAnswer: value as Answer } : none
   }
-  return { paths: checked.paths, messageId: checked.messageId, reset: checked.reset === true }
+  return {
+    paths: checked.paths,
+    messageId: checked.messageId,
+    reset: checked.reset === true,
+    softwareVersion: kind === 'attributes' ? softwareVersion(checked.paths, value as object) : undefined,
+  }
+}
+
+const SOFTWARE_VERSION = '/BasicInformation.SoftwareVersion'
+
+/** Of a checked payload. A name without an endpoint is of the first. */
+function softwareVersion(paths: readonly string[], payload: object): number | undefined {
+  const path = paths.find((each) => each.endsWith(SOFTWARE_VERSION))
+  if (path === undefined) return undefined
+  const values = payload as Record<string, unknown>
+  const value = values[path] ?? values[SOFTWARE_VERSION.slice(1)]
+  return typeof value === 'number' ? value : undefined
 }

@@ -15,6 +15,7 @@ export interface SessionContext {
   lease: Pick<Lease, 'holds'>
   /** Those that wait for the stream to drain. */
   congested: Set<Connection>
+  connections: GatewayOptions['connections']
   onDeviceReady: GatewayOptions['onDeviceReady']
   onCommandDelivered: GatewayOptions['onCommandDelivered']
 }

@@ -1,7 +1,7 @@
 import type { AttributeModel, CommandModel, EventModel, FieldModel } from '@matter/model'
 import type { FieldClass, RecordFields } from '../core/index.ts'
 import { factFields } from './facts.ts'
-import { classifyMatter, isScalar } from './matter-classes.ts'
+import { classifyMatter, isMeasure, isProductNumber } from './matter-classes.ts'
 
 export interface CatalogueEntry {
   /** `device.model`, `PowerSource.BatPercentRemaining`, `DoorLock.LockOperation.UserIndex`. */
@@ -84,7 +84,8 @@ async function matterEntries(clusters: readonly string[] | undefined): Promise<C
           field: path,
           of: kind,
           class: of,
-          copyable: reachable && mayLeave(of) && isScalar(metatype),
+          copyable:
+            reachable && mayLeave(of) && isMeasure(metatype) && !isProductNumber(cluster.name, element),
           names: metatype === 'enum' ? namesOf(value) : undefined,
           metatype,
         })

@@ -69,6 +69,12 @@ export function classifyMatter(of: MatterElement): FieldClass {
   return HARMLESS.has(of.cluster) ? 'metric' : 'sensitive'
 }
 
-export function isScalar(metatype: string | undefined): boolean {
-  return SCALARS.has(metatype)
+/** A number, a choice or true-or-false by itself. Bits are not: rounded they say nothing, whole they can hold anything. */
+export function isMeasure(metatype: string | undefined): boolean {
+  return metatype !== 'bitmap' && SCALARS.has(metatype)
+}
+
+/** Rounded to three digits it names nothing; `device.model` and `device.firmware` say it. */
+export function isProductNumber(cluster: string, element: string): boolean {
+  return PUBLIC.has(`${cluster}.${element}`)
 }

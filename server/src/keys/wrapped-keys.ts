@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { AppError, type KeyId, type Queries, type Tx } from '../core/index.ts'
 import { place } from './place.ts'
 
-export type KeyKind = 'household' | 'tenure' | 'account'
+export type KeyKind = 'household' | 'tenure' | 'account' | 'copy'
 
 type WrappedKeyTable = {
   id: KeyId

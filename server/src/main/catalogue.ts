@@ -1,4 +1,4 @@
-import { availabilityFields } from '../gateway/index.ts'
+import { availabilityFields, connectionCountFields } from '../gateway/index.ts'
 import { commandEventFields } from '../home/index.ts'
 import { sessionFields } from '../identity/index.ts'
 import { type Catalogue, createCatalogue } from '../insight/index.ts'
@@ -17,6 +17,7 @@ export function fieldCatalogue(clusters?: readonly string[]): Promise<Catalogue>
       modelFields,
       streamRecordFields,
       availabilityFields,
+      connectionCountFields,
       commandEventFields,
     ],
     clusters,

@@ -37,6 +37,12 @@ export interface Config {
   readonly smtp: { readonly url: Secret; readonly from: string } | undefined
   /** How long a household may object before a dispute ends its tenure. */
   readonly disputeWaitDays: number
+  readonly copies: {
+    /** Where files of copies for analysts lie. */
+    readonly directory: string
+    /** The longest that a copy may live. */
+    readonly maxDays: number
+  }
   readonly logLevel: LogLevel
 }
 
@@ -122,6 +128,10 @@ const Environment = Type.Object({
   HEARTHLOCK_DISPUTE_WAIT_DAYS: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 90, description: 'a number of days from 1 to 90' }),
   ),
+  HEARTHLOCK_COPIES_DIR: Type.Optional(Path),
+  HEARTHLOCK_COPIES_MAX_DAYS: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 400, description: 'a number of days from 1 to 400' }),
+  ),
   HEARTHLOCK_LOG_LEVEL: Type.Optional(LogLevel),
 })
 type Environment = Static<typeof Environment>
@@ -148,6 +158,8 @@ const flagKeys = {
   smtpUrl: 'HEARTHLOCK_SMTP_URL',
   mailFrom: 'HEARTHLOCK_MAIL_FROM',
   disputeWaitDays: 'HEARTHLOCK_DISPUTE_WAIT_DAYS',
+  copiesDir: 'HEARTHLOCK_COPIES_DIR',
+  copiesMaxDays: 'HEARTHLOCK_COPIES_MAX_DAYS',
   logLevel: 'HEARTHLOCK_LOG_LEVEL',
 } as const satisfies Record<string, Key>
 
@@ -190,9 +202,10 @@ export function readConfig(
       'Separate processes need a database that they share. Set HEARTHLOCK_DATABASE_URL, or leave HEARTHLOCK_ROLE at all.',
     )
   }
+  const dataDir = resolve(values.HEARTHLOCK_DATA_DIR ?? defaultDataDir(env, machine))
   return deepFreeze({
     role,
-    dataDir: resolve(values.HEARTHLOCK_DATA_DIR ?? defaultDataDir(env, machine)),
+    dataDir,
     rootKeyFile: resolve(values.HEARTHLOCK_ROOT_KEY_FILE ?? defaultRootKeyFile(env, machine)),
     databaseUrl: values.HEARTHLOCK_DATABASE_URL ? new Secret(values.HEARTHLOCK_DATABASE_URL) : undefined,
     http: {
@@ -206,6 +219,10 @@ export function readConfig(
     ops: { host: '127.0.0.1', port: values.HEARTHLOCK_OPS_PORT ?? 9464 },
     smtp: smtpConfig(values),
     disputeWaitDays: values.HEARTHLOCK_DISPUTE_WAIT_DAYS ?? 14,
+    copies: {
+      directory: resolve(values.HEARTHLOCK_COPIES_DIR ?? join(dataDir, 'copies')),
+      maxDays: values.HEARTHLOCK_COPIES_MAX_DAYS ?? 90,
+    },
     logLevel: values.HEARTHLOCK_LOG_LEVEL ?? 'info',
   })
 }

@@ -17,10 +17,17 @@ import {
   systemClock,
 } from '../core/index.ts'
 import { createEmbeddedPostgres } from '../embedded/index.ts'
-import { createGateway, createReach, type Gateway, gatewayMigrations } from '../gateway/index.ts'
+import {
+  createConnectionLog,
+  createGateway,
+  createReach,
+  type Gateway,
+  gatewayMigrations,
+} from '../gateway/index.ts'
 import { anchorFile, createGuard, createReset, guardMigrations } from '../guard/index.ts'
 import { createHome, homeMigrations } from '../home/index.ts'
 import { createIdentity, identityMigrations } from '../identity/index.ts'
+import { createInsight, insightMigrations } from '../insight/index.ts'
 import {
   createKeys,
   derivePurposeSecret,
@@ -33,6 +40,7 @@ import { createPrivacy } from '../privacy/index.ts'
 import { createRegistry, registryMigrations } from '../registry/index.ts'
 import { createStream, streamMigrations } from '../stream/index.ts'
 import { createVault, vaultMigrations } from '../vault/index.ts'
+import { fieldCatalogue } from './catalogue.ts'
 import type { Config } from './config.ts'
 import { householdLetters } from './household-letters.ts'
 import { lockDataDirectory } from './instance-lock.ts'
@@ -48,6 +56,7 @@ const migrations = [
   streamMigrations,
   gatewayMigrations,
   homeMigrations,
+  insightMigrations,
 ]
 
 export interface RunningServer {
@@ -161,6 +170,20 @@ async function startRooms(
     isHere,
     isOnline: reach.isOnline,
   })
+  const connections = createConnectionLog({ database, registry, clock, log })
+  const insight = createInsight({
+    database,
+    keys,
+    registry,
+    stream,
+    connections,
+    catalogue: once(fieldCatalogue),
+    clock,
+    log,
+    bus,
+    recordAct,
+    ...config.copies,
+  })
   onProgress('preparing the device authority')
   await registry.start()
   // Compiling Matter's models takes a second of this one thread: now, not when the first device connects.
@@ -170,6 +193,9 @@ async function startRooms(
   closers.push(() => stream.close())
   await home.start()
   closers.push(() => home.close())
+  // Copies are filled by those who answer operators: a gateway has enough to do.
+  if (config.role !== 'gateway') await insight.start()
+  closers.push(() => insight.close())
 
   if (config.role !== 'api') {
     gateway = await openGateway()
@@ -201,6 +227,7 @@ async function startRooms(
     ...identity.stats(),
     ...mail.stats(),
     ...guard.stats(),
+    ...insight.stats(),
   })
   const doors = config.role === 'gateway' ? await openOps() : await openApi()
   url ||= doors.url ?? ''
@@ -224,6 +251,7 @@ async function startRooms(
     const resends = keys.purpose('gateway.resend')
     const tlsIdentity = await registry.serverIdentity([...config.mqtt.hostnames])
     return createGateway({
+      connections,
       registry,
       stream,
       database,
@@ -256,6 +284,7 @@ async function startRooms(
       mail,
       registry,
       home,
+      insight,
       privacy: createPrivacy({ database, identity, vault, mail, registry, home, clock, log }),
       guard,
       reset,
@@ -350,4 +379,13 @@ async function answers(database: Database): Promise<boolean> {
     () => true,
     () => false,
   )
+}
+
+/** Classifying all of Matter takes a while: when it is first asked for. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
 }

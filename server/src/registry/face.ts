@@ -336,6 +336,10 @@ export interface Registry extends People, DisputeProcess {
   /** Hooks run in the order in which they were added. Returns the way to take it away. */
   beforeTenureEnds(hook: BeforeTenureEnds): () => void
 
+  /** Of tenures that hold and of those that have ended, for rooms that keep what belongs to them. Unknown ones are left out. */
+  tenures(ids: readonly TenureId[]): Promise<{ tenure: Tenure; model: Model }[]>
+  /** Of the devices among these that there are. */
+  deviceModels(deviceIds: readonly DeviceId[]): Promise<Map<DeviceId, Model>>
   currentTenure(deviceId: DeviceId): Promise<Tenure | undefined>
   /** The last few that have ended, latest first; in no order within one hour. */
   formerTenures(deviceId: DeviceId): Promise<TenureId[]>

@@ -39,6 +39,7 @@ import { createStandings } from './standings.ts'
 import { createSupport } from './support-access.ts'
 import { createSupportUses } from './support-use.ts'
 import { createTenureEndings } from './tenure-endings.ts'
+import { createTenureLookup } from './tenure-lookup.ts'
 import { createNicknames, createTenureStarts } from './tenure-starts.ts'
 import { createTenures } from './tenures.ts'
 import { createTransfers } from './transfers.ts'
@@ -167,6 +168,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     devices: tenures.devices,
     device: tenures.device,
     renameDevice: tenures.renameDevice,
+    ...createTenureLookup({ database, models }),
     currentTenure: tenures.currentTenure,
     formerTenures: tenures.formerTenures,
     holdsNow: tenures.holdsNow,

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import mqtt, { type MqttClient } from 'mqtt'
 import { AppError, type Log } from '../core/index.ts'
-import { event, type Random, type Report } from './behaviour.ts'
+import { attributes, event, type Random, type Report } from './behaviour.ts'
 import { beginRenewal, type Credential, type Renewal } from './credential.ts'
 import { behaviourOf } from './devices.ts'
 
@@ -37,6 +37,8 @@ export interface RunningDevice {
 
 /** How many answers a device remembers, so that a command delivered twice is obeyed once. */
 const REMEMBERED_COMMANDS = 64
+/** Of the firmware that is simulated. */
+const SOFTWARE_VERSION = 100
 /** CONNACK "Bad User Name or Password" (MQTT 5 section 3.2.2.2). */
 const BAD_CREDENTIAL = 0x86
 
@@ -89,6 +91,7 @@ export function runDevice(options: SimulatedDeviceOptions): RunningDevice {
     })
     opened.on('connect', () => {
       opened.subscribe(topic('commands'), { qos: 1 })
+      say(attributes({ 'BasicInformation.SoftwareVersion': SOFTWARE_VERSION }))
       for (const report of behaviour?.wake() ?? []) say(report)
       if (device.former) void keep({ ...device, former: undefined })
     })

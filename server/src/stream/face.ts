@@ -87,6 +87,13 @@ export interface Stream {
    * use the same name only one applies at a time.
    */
   reader(name: string, handle: RecordHandler): Reader
+  /**
+   * For a reader that keeps its own place: what follows it, bounded, at least one record if there is any. Places are its
+   * own to commit together with its effects.
+   */
+  read(after: number): Promise<StreamRecord[]>
+  /** `seq` of the last committed record. */
+  head(): Promise<number>
   stats(): Record<string, number>
 }
 

@@ -102,6 +102,9 @@ export function createStream({ database, keys, clock, log, limits: given }: Stre
       return table.recentMessageKeys(tenureId, limit)
     },
 
+    read: (after) => table.after(after),
+    head: () => table.head(),
+
     reader(name, handle) {
       if (readers.has(name)) throw new AppError('conflict', { detail: `two readers are called ${name}` })
       const reader = createReader({

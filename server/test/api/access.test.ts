@@ -100,6 +100,16 @@ const doors: Record<string, Who> = {
   'GET /v1/households/:householdId/disputes': customer,
   'POST /v1/households/:householdId/disputes/:disputeId/objection': customer,
 
+  'GET /v1/copies': ['engineer', 'analyst', 'security'],
+  'POST /v1/copies': ['engineer', 'security'],
+  'GET /v1/copies/:copy': ['engineer', 'analyst', 'security'],
+  'POST /v1/copies/:copyId/pause': ['engineer', 'security'],
+  'POST /v1/copies/:copyId/resume': ['engineer', 'security'],
+  'POST /v1/copies/:copyId/reopen': ['security'],
+  'POST /v1/copies/:copyId/burn': ['engineer', 'security'],
+  'GET /v1/copies/:copy/metrics/:metric': ['analyst'],
+  'GET /v1/metrics': ['engineer', 'analyst', 'security'],
+
   'GET /v1/models': ['engineer'],
   'POST /v1/models': ['engineer'],
   'POST /v1/devices': ['engineer'],
@@ -128,6 +138,13 @@ const doors: Record<string, Who> = {
 /** A role is looked at when the body has been: these must be whole to get so far. */
 const bodies: Record<string, () => object | Promise<object>> = {
   'POST /v1/models': () => readModel('hearth-lock'),
+  'POST /v1/copies': () => ({
+    name: 'quality',
+    purpose: 'x',
+    fields: ['device.model'],
+    expiresSeconds: 86_400,
+    to: 'file',
+  }),
   'POST /v1/devices': () => ({ model: 'hearth-lock', count: 1 }),
   'POST /v1/disputes': () => ({ deviceId: ID, reason: 'x', evidence: 'x' }),
   'POST /v1/resets/plan': () => ({ scope: 'all', quietly: true }),
@@ -177,7 +194,7 @@ describe('who gets past the door of which route', () => {
 
   beforeAll(async () => {
     rooms = await startRooms({
-      replace: ({ home, registry, identity, vault, mail, privacy, guard, reset }) => ({
+      replace: ({ insight, home, registry, identity, vault, mail, privacy, guard, reset }) => ({
         home: watched(home),
         registry: watched(registry),
         identity: watched(identity),
@@ -186,6 +203,7 @@ describe('who gets past the door of which route', () => {
         privacy: watched(privacy),
         guard: watched(guard),
         reset: watched(reset),
+        insight: watched(insight),
       }),
     })
     await newOperator(rooms)

@@ -36,7 +36,7 @@ describe('the catalogue of fields', () => {
         .filter(({ of, copyable }) => copyable && of !== 'fact')
         .map(({ metatype }) => metatype),
     )
-    expect([...kinds].sort()).toEqual(['bitmap', 'boolean', 'enum', 'float', 'integer'])
+    expect([...kinds].sort()).toEqual(['boolean', 'enum', 'float', 'integer'])
     const texts = catalogue.entries.filter(({ metatype }) => metatype === 'string' || metatype === 'bytes')
     expect(texts.length).toBeGreaterThan(100)
     expect(texts.filter((entry) => ['metric', 'public', 'sensitive'].includes(entry.class))).toEqual([])

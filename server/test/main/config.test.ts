@@ -57,6 +57,7 @@ describe('defaults', () => {
       mqtt: { host: '127.0.0.1', port: 8883, plain: undefined, hostnames: ['localhost', '127.0.0.1', '::1'] },
       ops: { host: '127.0.0.1', port: 9464 },
       disputeWaitDays: 14,
+      copies: { directory: '/home/ada/.local/share/hearthlock/copies', maxDays: 90 },
       logLevel: 'info',
     })
     expect(Object.isFrozen(config.mqtt.hostnames)).toBe(true)

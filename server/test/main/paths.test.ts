@@ -120,7 +120,7 @@ describe('the list of paths in docs/architecture.md', () => {
           return bus.subscribe(topic, listener)
         },
       }),
-      replace: ({ home, registry, identity, vault, mail, privacy, guard, reset }) => ({
+      replace: ({ insight, home, registry, identity, vault, mail, privacy, guard, reset }) => ({
         home: noted('home', home),
         registry: noted('registry', registry),
         privacy: noted('privacy', privacy),
@@ -129,6 +129,7 @@ describe('the list of paths in docs/architecture.md', () => {
         mail: noted('mail', mail),
         guard: noted('guard', guard),
         reset: noted('reset', reset),
+        insight: noted('insight', insight),
       }),
     })
     clients = [await newCustomer(rooms), await newOperator(rooms)]

@@ -20,6 +20,8 @@ import {
   systemClock,
 } from '../../src/core/index.ts'
 import {
+  type ConnectionLog,
+  createConnectionLog,
   createGateway,
   createReach,
   type Gateway,
@@ -41,6 +43,7 @@ import {
   identityMigrations,
   type OperatorRole,
 } from '../../src/identity/index.ts'
+import { createInsight, type Insight, insightMigrations } from '../../src/insight/index.ts'
 import {
   createKeys,
   type KeyProvider,
@@ -49,6 +52,7 @@ import {
   memoryKeyProvider,
 } from '../../src/keys/index.ts'
 import { createMail, type Mail, mailMigrations, type SmtpOptions } from '../../src/mail/index.ts'
+import { fieldCatalogue } from '../../src/main/catalogue.ts'
 import { householdLetters } from '../../src/main/household-letters.ts'
 import { connectionsOf, noStores } from '../../src/main/reset-parts.ts'
 import { createPrivacy, type Privacy } from '../../src/privacy/index.ts'
@@ -74,6 +78,9 @@ export interface Rooms {
   registry: Registry
   stream: Stream
   home: Home
+  insight: Insight
+  connections: ConnectionLog
+  log: Log
   privacy: Privacy
   guard: Guard
   reset: Reset
@@ -87,7 +94,7 @@ export interface Rooms {
 
 type Replaceable = Pick<
   Rooms,
-  'home' | 'registry' | 'identity' | 'vault' | 'mail' | 'privacy' | 'guard' | 'reset'
+  'insight' | 'home' | 'registry' | 'identity' | 'vault' | 'mail' | 'privacy' | 'guard' | 'reset'
 >
 
 export interface RoomsOptions {
@@ -100,6 +107,8 @@ export interface RoomsOptions {
   smtp?: SmtpOptions
   /** As another process on the same database, with the same root key. */
   beside?: Rooms
+  /** Where copies for analysts may be kept as files. */
+  copiesDirectory?: string
   /** Another way to that database. */
   databaseUrl?: string
   bus?: Partial<BusOptions>
@@ -130,6 +139,7 @@ export async function startRooms({
   replace,
   beside,
   databaseUrl,
+  copiesDirectory,
   bus: busOptions = {},
   wrapBus = (bus) => bus,
   caches = createCaches({ log }),
@@ -151,6 +161,7 @@ export async function startRooms({
         streamMigrations,
         homeMigrations,
         gatewayMigrations,
+        insightMigrations,
       ])
   const common = { database, clock, log }
   const ofHomes = { ...common, clock: homeClock }
@@ -208,11 +219,26 @@ export async function startRooms({
     isOnline: reach.isOnline,
     deliver: (command) => gateway?.deliver(command) ?? false,
   })
+  const connections = createConnectionLog({ ...common, registry })
+  const insight = createInsight({
+    ...ofHomes,
+    keys,
+    registry,
+    stream,
+    connections,
+    catalogue: fieldCatalogue,
+    bus,
+    recordAct,
+    maxDays: 90,
+    directory: copiesDirectory,
+  })
   await registry.start()
   await stream.start()
   await home.start()
+  await insight.start()
   gateway = createGateway({
     ...common,
+    connections,
     registry,
     stream,
     bus,
@@ -243,10 +269,11 @@ export async function startRooms({
     mail,
     registry,
     home,
+    insight,
     privacy,
     guard,
     reset,
-    ...replace?.({ home, registry, identity, vault, mail, privacy, guard, reset }),
+    ...replace?.({ insight, home, registry, identity, vault, mail, privacy, guard, reset }),
     clock,
     log,
     listen: { host: '127.0.0.1', port: 0 },
@@ -272,6 +299,9 @@ export async function startRooms({
     registry,
     stream,
     home,
+    insight,
+    connections,
+    log,
     privacy,
     guard,
     reset,
@@ -286,6 +316,7 @@ export async function startRooms({
       await guard.close()
       await gateway.close()
       await identity.close()
+      await insight.close()
       await home.close()
       await stream.close()
       await registry.close()
