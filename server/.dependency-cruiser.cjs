@@ -30,7 +30,8 @@ const arrows = {
   ],
   client: ['core'],
   simulator: ['core'],
-  cli: ['core', 'client', 'simulator', 'probes', 'main'],
+  drill: ['core', 'keys', 'client', 'simulator'],
+  cli: ['core', 'client', 'drill', 'simulator', 'probes', 'main'],
   main: ['.*'],
 }
 

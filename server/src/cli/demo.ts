@@ -2,12 +2,19 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Client, createClient, fileSessionStore, isClientError, passkeyFile } from '../client/index.ts'
+import {
+  type Client,
+  createClient,
+  fileSessionStore,
+  isClientError,
+  passkeyFile,
+  patient,
+  patiently,
+} from '../client/index.ts'
 import { AppError, Personal, Secret, silentLog } from '../core/index.ts'
 import type { RunningServer } from '../main/index.ts'
 import { type Credential, type SimulatedDevice, type Simulator, startSimulator } from '../simulator/index.ts'
 import type { CliContext } from './context.ts'
-import { patient, patiently } from './patiently.ts'
 import type { DeviceShape, HouseholdShape, ProvisionedShape } from './shapes.ts'
 import { signUpByOutbox } from './sign-up-by-outbox.ts'
 import { print } from './terminal.ts'

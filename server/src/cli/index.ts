@@ -9,6 +9,7 @@ import { addControlCommands } from './control.ts'
 import { addCopyCommands } from './copies.ts'
 import { addDeviceTokenCommand } from './device-token.ts'
 import { addDisputeCommands } from './disputes.ts'
+import { addDrillCommand } from './drill.ts'
 import { addEraseCommand } from './erase-me.ts'
 import { addExportCommand } from './export.ts'
 import { addFactoryCommands } from './factory.ts'
@@ -113,6 +114,7 @@ function buildProgram(context: CliContext): Command {
   addFactoryCommands(program, context)
   addOutboxCommands(program, context)
   addDisputeCommands(program, context)
+  addDrillCommand(program, context)
   addAuditCommands(program, context)
   addResetCommands(program, context)
   addCatalogueCommand(program, context)

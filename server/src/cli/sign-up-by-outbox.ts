@@ -1,6 +1,5 @@
-import { type Client, isClientError } from '../client/index.ts'
+import { type Client, isClientError, patiently } from '../client/index.ts'
 import { AppError, type Personal, Secret } from '../core/index.ts'
-import { patiently } from './patiently.ts'
 
 /**
  * Signs up somebody whose address is nobody's, and whose letter an operator therefore reads in the outbox: in a demonstration

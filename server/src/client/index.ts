@@ -9,6 +9,7 @@ export {
 export { ClientError, isClientError } from './client-error.ts'
 export type { LiveOptions, LiveUpdate } from './live.ts'
 export { type PasskeyFile, passkeyFile } from './passkey-file.ts'
+export { patient, patiently } from './patiently.ts'
 export {
   fileSessionStore,
   memorySessionStore,

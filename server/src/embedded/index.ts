@@ -1,4 +1,5 @@
 export type { EmbeddedConnection } from './prepare.ts'
+export { findRunningPostgres, type RunningPostgres } from './running.ts'
 export {
   createEmbeddedPostgres,
   type EmbeddedPostgres,

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Client, isClientError } from '../client/index.ts'
+import type { Client } from './client.ts'
+import { isClientError } from './client-error.ts'
 
 /** A server that stays busy for so many tries is not going to answer. */
 const BUSY_TRIES = 20

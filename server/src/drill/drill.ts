@@ -1,0 +1,206 @@
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Secret } from '../core/index.ts'
+import { attackBySearch } from './attack/search-attack.ts'
+import { plantStore } from './control/planted-store.ts'
+import type { AttackReport, DrillReport, Finding, Target } from './face.ts'
+import type { Known } from './known.ts'
+import type { Seeded } from './seed/seed.ts'
+import { writeDumps } from './stores/dump.ts'
+import { type FoundStores, findStores } from './stores/find-stores.ts'
+
+export interface DrillOptions {
+  where: string
+  target: Target
+  seeded: Pick<Seeded, 'households' | 'devices' | 'events' | 'known' | 'spent'>
+  /** What the attacker holds beyond the marked households. */
+  alsoKnown: readonly Known[]
+  /** What a start prints for the person who started it; see docs/threat-model.md. */
+  printedForPerson: readonly Secret[]
+  /** Where the drill may write. */
+  workFolder: string
+  nowMs: () => number
+  onProgress: (what: string, fraction?: number) => void
+}
+
+export async function runDrill(options: DrillOptions): Promise<DrillReport> {
+  const { target, seeded, onProgress } = options
+  const beganMs = options.nowMs()
+  const work = await mkdtemp(join(options.workFolder, 'drill-'))
+  try {
+    onProgress('finding the stores')
+    const found = await findStores(target)
+    onProgress('reading the tables')
+    const copy = await takeCopy(options, found, work)
+    const known = [...seeded.known, ...options.alsoKnown]
+
+    const searched = await attackBySearch({
+      known,
+      files: copy.files,
+      name: (path) => copy.nameOf.get(path) ?? path,
+      onProgress: (done, of) => onProgress('searching', done / Math.max(1, of)),
+    })
+    onProgress('breaking the planted store')
+    const controlFolder = join(work, 'planted')
+    await mkdir(controlFolder, { mode: 0o700 })
+    const planted = await plantStore(controlFolder)
+    const broken = await attackBySearch({
+      known: planted.known,
+      files: planted.files,
+      name: (path) => path,
+      onProgress: () => {},
+    })
+    const missed = planted.known.filter((each) => !broken.found.some((hit) => hit.known === each))
+    const attacks = searchReports(searched, planted.known, missed, known.length)
+    attacks.push(storesReport(found))
+
+    const namedPlanted = new Set(broken.found.map(({ known: { whose } }) => whose))
+    const failures = [
+      ...attacks.flatMap(({ name, control }) =>
+        control.missed.map((what) => `${name}: the planted store kept ${what}`),
+      ),
+      ...(copy.rows === 0 ? ['no row of the database could be read'] : []),
+    ]
+    const findings = attacks.flatMap((attack) => attack.findings)
+    const named = new Set(findings.filter(namesSomebody).map(({ whose }) => whose))
+    const undeclared = found.stores.filter(({ declared }) => !declared)
+    return {
+      format: 1,
+      startedAt: new Date(beganMs).toISOString(),
+      tookSeconds: (options.nowMs() - beganMs) / 1_000,
+      where: options.where,
+      verdict: failures.length > 0 ? 'not proved' : findings.length > 0 ? 'not hollow' : 'hollow',
+      failures,
+      peopleNamed: named.size,
+      credentialsAccepted: 0,
+      devicesMoved: 0,
+      undeclaredStores: undeclared.length,
+      seeded: { households: seeded.households.length, devices: seeded.devices.length, events: seeded.events },
+      stores: await Promise.all(
+        found.stores.map(async ({ files, ...store }) => ({
+          ...store,
+          files: files.length,
+          bytes: await bytesOf(files),
+        })),
+      ),
+      search: {
+        bytes: searched.bytes,
+        unpackedBytes: searched.unpackedBytes,
+        patterns: searched.patterns,
+        seconds: searched.tookMs / 1_000,
+        megabytesPerSecond: searched.bytes / 1_000 / Math.max(1, searched.tookMs),
+      },
+      attacks,
+      visible: [],
+      control: {
+        peopleNamed: namedPlanted.size,
+        credentialsAccepted: 0,
+        devicesMoved: 0,
+        of: { people: new Set(planted.known.map(({ whose }) => whose)).size, credentials: 0, devices: 0 },
+      },
+    }
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+interface Copy {
+  files: string[]
+  /** How files of the drill's own making are called in the report. */
+  nameOf: Map<string, string>
+  rows: number
+}
+
+/** The bytes where they lie, and beside them what statements and the terminal show. */
+async function takeCopy(
+  { target, printedForPerson }: DrillOptions,
+  found: FoundStores,
+  work: string,
+): Promise<Copy> {
+  const folder = join(work, 'dumps')
+  await mkdir(folder, { mode: 0o700 })
+  const { files, rows } = await writeDumps(target.dump, folder)
+  const nameOf = new Map(
+    files.map((path) => [path, `table ${path.slice(folder.length + 1, -'.ndjson'.length)}`]),
+  )
+  const copied = [...found.stores.flatMap((store) => store.files), ...files]
+  if (target.printed) {
+    const printed = join(work, 'printed')
+    const text = printedForPerson.reduce(
+      (kept, secret) => kept.replaceAll(secret.reveal(), ''),
+      target.printed(),
+    )
+    await writeFile(printed, text, { mode: 0o600 })
+    nameOf.set(printed, 'what it printed')
+    copied.push(printed)
+  }
+  return { files: [...new Set(copied)], nameOf, rows }
+}
+
+function searchReports(
+  searched: Awaited<ReturnType<typeof attackBySearch>>,
+  planted: readonly Known[],
+  missed: readonly Known[],
+  knownCount: number,
+): AttackReport[] {
+  const isHash = ({ whose }: Known) => /, (raw|hex|base64|its first eight bytes)$/.test(whose)
+  const control = (hashes: boolean) => ({
+    planted: planted.filter((each) => isHash(each) === hashes).length,
+    missed: missed.filter((each) => isHash(each) === hashes).map(({ kind, whose }) => `${kind}, ${whose}`),
+  })
+  const of = (name: string) => searched.findings.filter(({ attack }) => attack === name)
+  return [
+    {
+      name: 'search',
+      tried: [
+        `${knownCount} known values in every encoding, in ${searched.bytes} bytes and ${searched.unpackedBytes} more that were packed in them`,
+        'private keys, as they are and encoded',
+      ],
+      notTried: searched.skipped,
+      findings: of('search'),
+      control: control(false),
+    },
+    {
+      name: 'unkeyed hashes',
+      tried: [
+        `every unkeyed hash in common use of ${knownCount} known values, whole and cut: ${searched.patterns} patterns in all`,
+      ],
+      notTried: [],
+      findings: of('unkeyed hashes'),
+      control: control(true),
+    },
+  ]
+}
+
+/** A store that nobody declared is one that nobody watches. */
+function storesReport({ stores, processes, blind }: FoundStores): AttackReport {
+  return {
+    name: 'stores',
+    tried: [`files, shared memory and connections of ${processes} processes, and what crashes leave behind`],
+    notTried: blind,
+    findings: stores
+      .filter(({ declared }) => !declared)
+      .map(({ name, found }) => ({
+        attack: 'stores',
+        whose: 'nobody yet',
+        what: 'undeclared store',
+        how: found,
+        where: name,
+      })),
+    control: { planted: 0, missed: [] },
+  }
+}
+
+function namesSomebody({ attack, what }: Finding): boolean {
+  return attack !== 'stores' && what !== 'credential' && !what.startsWith('private key')
+}
+
+async function bytesOf(files: readonly string[]): Promise<number> {
+  let bytes = 0
+  for (const path of files)
+    bytes += await stat(path).then(
+      ({ size }) => size,
+      () => 0,
+    )
+  return bytes
+}
