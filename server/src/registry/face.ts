@@ -15,6 +15,7 @@ import type { DisputeProcess } from './dispute-face.ts'
 import type { GuestSchedule } from './guest-schedule.ts'
 import type { History, TenureEnd } from './history.ts'
 import type { LogPage } from './household-event.ts'
+import type { MembershipHistory } from './membership-history.ts'
 import type { People } from './people-face.ts'
 import type { DeviceResets } from './reset-face.ts'
 
@@ -221,7 +222,7 @@ export interface AccessChange {
   householdId: HouseholdId
 }
 
-export interface Registry extends People, DisputeProcess {
+export interface Registry extends People, DisputeProcess, MembershipHistory {
   /** Makes or opens the device authority. */
   start(): Promise<void>
   close(): Promise<void>

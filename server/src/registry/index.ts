@@ -33,6 +33,7 @@ export { modelFields, tenureFields } from './face.ts'
 export type { GuestSchedule, GuestWindow, Weekday } from './guest-schedule.ts'
 export type { HouseholdEvent, LogEntry, LogPage, Notify, RegistryNotice } from './household-event.ts'
 export { householdEventFields } from './household-event.ts'
+export type { Present, TenureSpan } from './membership-history.ts'
 export type {
   DeviceGrant,
   GrantedAct,

@@ -29,6 +29,7 @@ import { createHouseholds } from './households.ts'
 import { createInvitations } from './invitations.ts'
 import { createMatterLibrary } from './matter-library.ts'
 import { createMembers } from './members.ts'
+import { createMembershipHistory } from './membership-history.ts'
 import { createMemberships } from './memberships.ts'
 import { createModels } from './models.ts'
 import { createPastTenures } from './past-tenures.ts'
@@ -178,6 +179,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     holdBack: tenures.holdBack,
     endHold: tenures.endHold,
     resets,
+    ...createMembershipHistory({ database }),
 
     stats: () => ({
       ...claims.stats(),
