@@ -14,7 +14,15 @@ const HouseholdParams = strict({ householdId: Id })
 export const OneUseCode = Type.String({ minLength: 16, maxLength: 64, examples: ['7K2M-9QXD-4T1V-H8CW'] })
 const tags = ['household']
 
-export function invitationRoutes({ app, authenticate, limit, registry, vault, url }: RouteParts): void {
+export function invitationRoutes({
+  app,
+  authenticate,
+  limit,
+  identity,
+  registry,
+  vault,
+  url,
+}: RouteParts): void {
   app.post(
     '/v1/households/:householdId/invitations',
     {
@@ -38,6 +46,7 @@ export function invitationRoutes({ app, authenticate, limit, registry, vault, ur
       const mailTo = email === undefined ? undefined : new Personal(email)
       if (mailTo) {
         vault.checkEmail(mailTo)
+        identity.spendForLetterTo(mailTo)
         await limit.invitationLetters.call(app, request, reply)
       }
       const { invitation, code } = await registry.invite({

@@ -13,7 +13,9 @@ export function addDisputeCommands(program: Command, context: CliContext): void 
 
   const disputes = program
     .command('disputes')
-    .description('list disputes about devices that must be released (operators); "disputes open" opens one')
+    .description(
+      'list disputes about devices that must be released (roles support and security); "disputes open" opens one',
+    )
     .summary('devices that must be released, and are not')
     .option('--all', 'those that have been decided, too')
     .action(async ({ all }: { all?: true }) => {

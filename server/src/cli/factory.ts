@@ -11,7 +11,9 @@ import { wholeNumber } from './whole-number.ts'
 export function addFactoryCommands(program: Command, context: CliContext): void {
   const { terminal } = context
 
-  const models = program.command('models').description('list the models; "models add" adds one (operators)')
+  const models = program
+    .command('models')
+    .description('list the models; "models add" adds one (role engineer)')
   models.action(async () => {
     const { models } = await context.as('operator').request<{ models: ModelShape[] }>('GET', '/v1/models')
     const rows = models.map((model) => [
@@ -39,7 +41,7 @@ export function addFactoryCommands(program: Command, context: CliContext): void 
 
   program
     .command('provision')
-    .description('make devices: identity, certificate and claim code (operators)')
+    .description('make devices: identity, certificate and claim code (role engineer)')
     .requiredOption('--model <name>', 'of which model; "hearthlock models" lists them')
     .option('--count <count>', 'how many, 1 to 1000; their keys are made here', wholeNumber(1, 1_000))
     .option('--request <file...>', 'signed requests (PKCS#10, PEM) that the factory brought, one device each')

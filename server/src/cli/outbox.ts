@@ -15,7 +15,7 @@ export function addOutboxCommands(program: Command, context: CliContext): void {
   const { terminal } = context
   const operator = () => context.as('operator')
 
-  const outbox = program.command('outbox').description('list letters that wait to be sent (operators)')
+  const outbox = program.command('outbox').description('list letters that wait to be sent (role support)')
   const list = async () => {
     const { sends, letters } = await operator().request<{ sends: boolean; letters: LetterShape[] }>(
       'GET',

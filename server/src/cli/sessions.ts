@@ -44,6 +44,7 @@ export function addSessionCommands(program: Command, context: CliContext): void 
       ]),
       none: 'No session.',
     })
+    print(terminal, 'There can be 100: one more ends the one that was unused for longest.')
   })
 
   sessions

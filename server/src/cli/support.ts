@@ -15,7 +15,9 @@ export function addSupportOperatorCommands(program: Command, context: CliContext
 
   const support = program
     .command('support')
-    .description('list the devices that households let you use; "support request" asks for one (operators)')
+    .description(
+      'list the devices that households let you use; "support request" asks for one (role support)',
+    )
     .summary('devices that households let you use')
     .action(async () => {
       const { devices } = await client().request<{

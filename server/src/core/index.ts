@@ -43,6 +43,6 @@ export {
 export { endlessLease, type Lease, type LeaseClock } from './lease.ts'
 export { createLog, type Log, type LogFields, type LogLevel, silentLog } from './log.ts'
 export { type Migrations, migrate } from './migrate.ts'
-export { neighbourhood, network } from './network.ts'
+export { neighbourhood, network, widerNetworks } from './network.ts'
 export { bigintArray, byteaArray, smallintArray, timeArray, uuidArray } from './postgres-arrays.ts'
 export { Personal, Secret } from './redact.ts'

@@ -6,6 +6,13 @@ export function network(remoteAddress: string): string {
   return isIPv6(address) ? `${groupsOf(address).slice(0, 4).join(':')}::/64` : address
 }
 
+/** An IPv6 address is one of many that its holder may have: the /48 and the /32 around its /64. None around an IPv4 address. */
+export function widerNetworks(remoteAddress: string): string[] {
+  const address = plainAddress(remoteAddress)
+  if (!isIPv6(address)) return []
+  return [3, 2].map((groups) => `${groupsOf(address).slice(0, groups).join(':')}::/${groups * 16}`)
+}
+
 /** Where that is, as far as a person needs it to know their own sign-ins again: an IPv4 /24, an IPv6 /48. */
 export function neighbourhood(remoteAddress: string): string {
   const address = plainAddress(remoteAddress)

@@ -103,6 +103,13 @@ export interface AccountCare {
    */
   isHeldBack(principal: Asking): Promise<boolean>
 
+  /**
+   * Counts a letter that somebody signed in has sent to an address, all of them and all addresses of this room's together.
+   * @throws AppError rate_limited
+   */
+  spendForLetterTo(email: Personal): void
+
+  /** A hundred at most: one more ends the one that was unused for longest. */
   sessions(accountId: AccountId): Promise<SessionInfo[]>
   /** Ends one's own sign-in: its access and refresh tokens stop at once. @throws AppError not_found, held_back */
   endOneSession(principal: Asking, sessionId: string): Promise<void>

@@ -64,6 +64,7 @@ export function createEmailAddress(o: {
       if (await o.isHeldBack(principal)) throw new AppError('held_back')
       o.vault.checkEmail(email)
       o.limits.spendForSignedIn('mail', principal.accountId)
+      o.limits.spendForLetterTo(email)
       await evenTime(o.answerMs, () =>
         o.database.transaction((tx) => mailCode(tx, principal.accountId, email)),
       )

@@ -203,6 +203,8 @@ export interface IdentityLimits {
   signInPerAddress: Allowance
   /** For each network that tries. */
   signUpPerAccount: Allowance
+  /** Letters to one address, whoever asks. */
+  signUpPerAccountAnywhere: Allowance
   signUpPerAddress: Allowance
   /** Letters with recovery codes: for each network that asks, and for all from which the account has not signed in. */
   recoveryPerAccount: Allowance
@@ -213,6 +215,8 @@ export interface IdentityLimits {
   codePerAddress: Allowance
   /** Letters that somebody signed in has sent to an address. */
   mailPerAccount: Allowance
+  /** The same for each address, whoever has them sent. */
+  letterPerAddressee: Allowance
   enrolmentPerAddress: Allowance
   /** Password hashes at once, and in line; beyond the line `unavailable`. */
   hashesAtOnce: number

@@ -53,12 +53,14 @@ const defaultLimits: IdentityLimits = {
   signInPerAccountAnywhere: { burst: 100, everySeconds: 20 },
   signInPerAddress: { burst: 100, everySeconds: 2 },
   signUpPerAccount: { burst: 5, everySeconds: 300 },
+  signUpPerAccountAnywhere: { burst: 10, everySeconds: 1_800 },
   signUpPerAddress: { burst: 30, everySeconds: 20 },
   recoveryPerAccount: { burst: 3, everySeconds: 300 },
   recoveryPerAccountAnywhere: { burst: 10, everySeconds: 600 },
   recoveryPerAddress: { burst: 20, everySeconds: 30 },
   codePerAccount: { burst: 10, everySeconds: 60 },
   codePerAddress: { burst: 60, everySeconds: 10 },
+  letterPerAddressee: { burst: 10, everySeconds: 1_800 },
   mailPerAccount: { burst: 5, everySeconds: 300 },
   enrolmentPerAddress: { burst: 10, everySeconds: 60 },
   hashesAtOnce: 2,
@@ -91,10 +93,19 @@ export function createIdentity(options: IdentityOptions): Identity {
   const notices = createNotices({ database, keys, clock })
   const onReuse = createReuseNotice({ database, notices, changes, sendLetter })
   const artifacts = createArtifacts({ database, keys, clock, epochs, onGrantEnd: changes.sessions, onReuse })
-  const sessions = createSessions({ database, keys, clock, accounts, artifacts, epochs })
+  const recoveries = createRecoveries({ database, keys, clock })
+  const sessions = createSessions({
+    database,
+    keys,
+    clock,
+    accounts,
+    artifacts,
+    recoveries,
+    epochs,
+    onEnd: changes.sessions,
+  })
   const codes = createMailedCodes({ database, keys, clock, epochs })
   const signUps = createSignUps({ database, keys, clock, epochs })
-  const recoveries = createRecoveries({ database, keys, clock })
   const callers = createCallers()
   const passwords = createPasswords({ keys, ...limits, cost: options.passwordCost })
   const rateLimits = createRateLimits({ keys, clock, limits })
@@ -288,6 +299,7 @@ export function createIdentity(options: IdentityOptions): Identity {
     ...recovery,
     ...emailAddress,
     ...ownSessions,
+    spendForLetterTo: rateLimits.spendForLetterTo,
     eraseAccount: removal.remove,
     resets,
     notices: notices.newest,

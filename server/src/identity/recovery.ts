@@ -11,6 +11,7 @@ import type { Vault } from '../vault/index.ts'
 import type { AccountChanges } from './account-changes.ts'
 import type { AccountCare, Asking, DenialProof, Holds, SendLetter } from './account-face.ts'
 import type { Accounts } from './accounts.ts'
+import { isBeforeRecovery } from './before-recovery.ts'
 import { evenTime } from './even-time.ts'
 import type { MailedCodes } from './mailed-codes.ts'
 import type { Notices } from './notices.ts'
@@ -76,7 +77,7 @@ export function createRecovery(
   /** Only a session from before may judge a recovery: the others may be the thief's. */
   async function judged(principal: Asking): Promise<Recovery> {
     const recovery = await o.recoveries.find(principal.accountId)
-    if (!recovery || !isBefore(await ownSession(principal), recovery)) throw new AppError('not_found')
+    if (!recovery || !isBeforeRecovery(await ownSession(principal), recovery)) throw new AppError('not_found')
     return recovery
   }
 
@@ -159,7 +160,7 @@ export function createRecovery(
         await o.accounts.replacePassword(tx, accountId, recovery.formerPassword)
         if (!(await o.recoveries.end(tx, accountId))) throw new AppError('not_found')
         // Two disagree about an account: whoever is right, its locks wait for the rest of the day.
-        await o.sessions.end(tx, accountId, (session) => !isBefore(session, recovery))
+        await o.sessions.end(tx, accountId, (session) => !isBeforeRecovery(session, recovery))
         await o.others.removeSince(tx, accountId, recovery.atMs)
         await o.codes.endAll(tx, accountId)
         await o.notices.removeKind(tx, accountId, 'recovered')
@@ -172,12 +173,7 @@ export function createRecovery(
     async isHeldBack(principal) {
       const recovery = await o.recoveries.find(principal.accountId)
       if (!recovery || recovery.waitsUntilMs <= o.clock.nowMs()) return false
-      return !isBefore(await ownSession(principal), recovery)
+      return !isBeforeRecovery(await ownSession(principal), recovery)
     },
   }
-}
-
-/** A passkey cannot be had by reading somebody's mail: one from before a recovery is its owner's, whenever they sign in with it. */
-function isBefore({ beganAtMs, passkeySinceMs }: Session, { atMs }: Recovery): boolean {
-  return beganAtMs < atMs || (passkeySinceMs !== undefined && passkeySinceMs < atMs)
 }

@@ -4,12 +4,16 @@ import { type Keys, place } from '../keys/index.ts'
 import type { SessionInfo } from './account-face.ts'
 import type { Accounts } from './accounts.ts'
 import type { Artifacts } from './artifacts.ts'
+import { isBeforeRecovery } from './before-recovery.ts'
 import { clientOf } from './clients.ts'
+import type { Recoveries } from './recoveries.ts'
 import { newestEpoch, type ResetEpochs } from './reset-epochs.ts'
 import type { IdentityTables } from './tables.ts'
 
 const HOUR_MS = 3_600_000
 const TOUCHED_REMEMBERED = 50_000
+/** Of one account. */
+const MAX_SESSIONS = 100
 /** What is sealed has one length. */
 const SEALED_CHARACTERS = 320
 
@@ -59,7 +63,10 @@ export function createSessions(o: {
   clock: Clock
   accounts: Accounts
   artifacts: Artifacts
+  recoveries: Pick<Recoveries, 'find'>
   epochs: ResetEpochs
+  /** Sessions have ended without anybody's wish. */
+  onEnd: (accountId: AccountId) => void
 }): Sessions {
   const tables = o.database.queries.withTables<IdentityTables>()
   const sealing = o.keys.purpose('identity.session')
@@ -93,6 +100,21 @@ export function createSessions(o: {
     }))
   }
 
+  /**
+   * Those that are too many besides the newest, unused for longest first. After a recovery its own sessions first: a thief who signs
+   * in over and over must not push out the sessions that can undo it.
+   */
+  async function surplus(tx: Tx, accountId: AccountId, newest: Buffer): Promise<Buffer[]> {
+    const others = (await live(accountId, tx)).filter(({ grantDigest }) => !grantDigest.equals(newest))
+    if (others.length < MAX_SESSIONS) return []
+    const recovery = await o.recoveries.find(accountId)
+    const rank = (session: Session) => (recovery && !isBeforeRecovery(session, recovery) ? 0 : 1)
+    others.sort(
+      (a, b) => rank(a) - rank(b) || a.lastUsedHourMs - b.lastUsedHourMs || a.beganAtMs - b.beganAtMs,
+    )
+    return others.slice(0, others.length - MAX_SESSIONS + 1).map(({ grantDigest }) => grantDigest)
+  }
+
   return {
     async begin({ grantId, sessionId, accountId, clientId, beganAtMs, passkeySinceMs, remoteAddress }) {
       const grantDigest = o.artifacts.grantDigest(grantId)
@@ -107,7 +129,7 @@ export function createSessions(o: {
         lastUsedHourMs: hourOf(o.clock.nowMs()),
       }
       try {
-        await o.database.transaction(async (tx) => {
+        const ended = await o.database.transaction(async (tx) => {
           // Whoever replaces a credential changes this row first and ends sessions then. Locked here, either that is seen
           // now, or this session is seen there.
           if (beganAtMs < (await o.accounts.signInsFrom(tx, accountId))) throw new AppError('sign_in_refused')
@@ -120,7 +142,11 @@ export function createSessions(o: {
               sealed: seal(grantDigest, accountId, content),
             })
             .execute()
+          const ending = await surplus(tx, accountId, grantDigest)
+          await o.artifacts.endGrants(tx, ending)
+          return ending.length
         })
+        if (ended > 0) o.onEnd(accountId)
       } catch (error) {
         await o.artifacts.endGrant(sessionId)
         throw error

@@ -3,8 +3,6 @@ import type { HouseholdEvent, Notify } from '../registry/index.ts'
 
 const SENTENCES: Partial<Record<HouseholdEvent['kind'], string>> = {
   joined: 'Somebody joined one of your homes by an invitation.',
-  left: 'A member has left one of your homes.',
-  account_erased: 'A member of one of your homes has erased their account.',
   removed: 'A member was removed from a home.',
   role_changed: 'What a member may do in a home has changed.',
   handed_over: 'The ownership of a home has changed.',
@@ -13,12 +11,10 @@ const SENTENCES: Partial<Record<HouseholdEvent['kind'], string>> = {
   transfer_offered:
     'A device was offered to another home. Its owners can take the offer back until it is accepted.',
   transferred_away: 'A device has gone over to another home. Nobody in your home reaches it any more.',
-  received: 'A device has come from another home.',
   device_reset:
     'Somebody pressed the reset button of a device. The log of your home says whether it is still yours.',
   dispute_opened:
     'The maker was asked to end your hold on a device. An owner of your home can object until the time is up: npx hearthlock homes disputes',
-  dispute_objected: 'An owner of a home objected to a dispute about a device.',
   dispute_withdrawn: 'A dispute about a device of your home was withdrawn.',
   dispute_rejected: 'A dispute about a device of your home was decided in your favour.',
   dispute_completed: 'A device is no longer held by your home: a dispute about it was decided.',

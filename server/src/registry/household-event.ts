@@ -68,10 +68,12 @@ export interface LogPage {
   next?: number | undefined
 }
 
-/** Of these a household's owners, and whom they are about, are told by letter as well. */
+/**
+ * What matters most: who rules the home, what goes out of its reach, what cannot be undone. Its owners, and whom it is about,
+ * are told of it by letter as well. Everything else stands in the log alone.
+ */
 const TOLD: ReadonlySet<HouseholdEvent['kind']> = new Set<HouseholdEvent['kind']>([
   'joined',
-  'left',
   'removed',
   'role_changed',
   'handed_over',
@@ -79,19 +81,18 @@ const TOLD: ReadonlySet<HouseholdEvent['kind']> = new Set<HouseholdEvent['kind']
   'released',
   'transfer_offered',
   'transferred_away',
-  'received',
   'device_reset',
   'history_destroyed',
-  'account_erased',
   'dispute_opened',
-  'dispute_objected',
   'dispute_withdrawn',
   'dispute_rejected',
   'dispute_completed',
 ])
 
-export function isTold({ kind }: HouseholdEvent): boolean {
-  return TOLD.has(kind)
+/** Guests come and go, with an end and for devices of their own. */
+export function isTold(event: HouseholdEvent): boolean {
+  if ((event.kind === 'joined' || event.kind === 'removed') && event.role === 'guest') return false
+  return TOLD.has(event.kind)
 }
 
 /** What people are to be told. It is handed over within the transaction that it tells of. */

@@ -29,8 +29,8 @@ export interface HouseholdLog {
   ): Promise<LogPage>
 }
 
-/** Whom these are about is told by the code that worked, or is gone. */
-const NOT_TOLD: ReadonlySet<HouseholdEvent['kind']> = new Set(['support_given', 'account_erased'] as const)
+/** Whom this is about is told by the code that worked. */
+const NOT_TOLD: ReadonlySet<HouseholdEvent['kind']> = new Set(['support_given'] as const)
 
 const MAX_PAGE = 200
 /** Older entries go: a member who changes things for ever fills no disk. */

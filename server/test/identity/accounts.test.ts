@@ -219,6 +219,7 @@ describe('a password due for renewal', () => {
       spendForAccount: none,
       spendForSignedIn: none,
       spendForSession: none,
+      spendForLetterTo: none,
       signedIn: none,
       refused: 0,
     }

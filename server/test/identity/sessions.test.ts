@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createBus, neighbourhood, Personal, silentLog } from '../../src/core/index.ts'
+import {
+  type AccountId,
+  createBus,
+  neighbourhood,
+  Personal,
+  Secret,
+  silentLog,
+} from '../../src/core/index.ts'
 import { createIdentity } from '../../src/identity/index.ts'
 import { ada, type Setup, setUp } from './support/setup.ts'
 import { newProofKey, type Tokens, UserAgent } from './support/user-agent.ts'
@@ -198,6 +205,67 @@ describe('a refresh token that is used again', () => {
     })
     expect((await agent.refresh(tokens.refresh_token)).status).toBe(400)
     expect(await notices()).toEqual([])
+  })
+})
+
+describe('too many sessions', () => {
+  /** As many as there can be, all begun now; each a grant of its own. */
+  async function copies(principal: { accountId: string }, count: number) {
+    const { createAccounts } = await import('../../src/identity/accounts.ts')
+    const { createArtifacts, grantHandle } = await import('../../src/identity/artifacts.ts')
+    const { createRecoveries } = await import('../../src/identity/recoveries.ts')
+    const { createResetEpochs } = await import('../../src/identity/reset-epochs.ts')
+    const { createSessions } = await import('../../src/identity/sessions.ts')
+    const ended: string[] = []
+    const epochs = createResetEpochs(s)
+    const artifacts = createArtifacts({ ...s, epochs, onGrantEnd: () => {}, onReuse: async () => {} })
+    const sessions = createSessions({
+      ...s,
+      epochs,
+      artifacts,
+      accounts: createAccounts(s),
+      recoveries: createRecoveries(s),
+      onEnd: (accountId) => void ended.push(accountId),
+    })
+    const accountId = principal.accountId as AccountId
+    const made: string[] = []
+    for (let i = 0; i < count; i++) {
+      const grantId = `grant-${made.length}-${Math.random()}`
+      await artifacts
+        .adapter('Grant')
+        .upsert(grantId, { accountId, clientId: 'hearthlock-cli', kind: 'Grant', jti: grantId }, 86_400)
+      const sessionId = grantHandle(grantId)
+      const begun = { beganAtMs: s.clock.nowMs(), passkeySinceMs: undefined, remoteAddress: '192.0.2.7' }
+      await sessions.begin({ grantId, sessionId, accountId, clientId: 'hearthlock-cli', ...begun })
+      made.push(sessionId)
+    }
+    return { made, ended }
+  }
+
+  it('end the one that was unused for longest, and say so to whoever watches', async () => {
+    const { principal, agent, tokens } = await session()
+    s.clock.advance(3_600)
+    expect((await copies(principal, 99)).ended).toEqual([])
+    expect(await s.identity.sessions(principal.accountId)).toHaveLength(100)
+    const { made, ended } = await copies(principal, 1)
+    expect(ended).toEqual([principal.accountId])
+    const left = (await s.identity.sessions(principal.accountId)).map(({ sessionId }) => sessionId)
+    expect(left).toHaveLength(100)
+    expect(left).toContain(made[0])
+    expect(left).not.toContain(principal.sessionId)
+    expect((await agent.refresh(tokens.refresh_token)).status).toBe(400)
+  })
+
+  it('after a recovery never end those from before, which can undo it', async () => {
+    const { principal } = await session()
+    s.clock.advance(7_200)
+    await s.identity.requestRecovery({ email: ada.email, remoteAddress: undefined })
+    const { code } = await s.lastLetter()
+    const newPassword = new Secret('another long password')
+    await s.identity.completeRecovery({ email: ada.email, code, newPassword, remoteAddress: undefined })
+    await copies(principal, 120)
+    expect(await s.identity.sessions(principal.accountId)).toHaveLength(100)
+    expect(await s.identity.isSessionLive(principal.sessionId)).toBe(true)
   })
 })
 

@@ -53,6 +53,8 @@ const noLimits: Partial<IdentityLimits> = {
   codePerAccount: generous,
   codePerAddress: generous,
   mailPerAccount: generous,
+  letterPerAddressee: generous,
+  signUpPerAccountAnywhere: generous,
   signUpAnswerMs: 0,
 }
 
