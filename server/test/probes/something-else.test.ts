@@ -61,6 +61,17 @@ const SITES: [string, Respond][] = [
   ['a site that forbids everything', always(403, page, '<h1>Forbidden</h1>')],
   ['a feed in XML', always(200, { 'content-type': 'application/xml' }, '<rss><channel></channel></rss>')],
   ['a text', always(200, { 'content-type': 'text/plain' }, '# TYPE of lamp: counter top\nlamps 5\n')],
+  ['a text with two fields', always(200, { 'content-type': 'text/plain' }, '5\t1.2\n')],
+  [
+    'a log of ClickHouse',
+    always(200, { 'content-type': 'text/plain' }, 'Code: 516. DB::Exception: no such user\n'),
+  ],
+  ['an API that found something', always(200, json, '{"status":"success","data":{"result":[1]}}')],
+  ['an API with values', always(200, json, '{"value":{"agent":"Lamps","protocol":"1"},"status":200}')],
+  [
+    'an Elasticsearch that is not ready',
+    always(503, { ...json, 'x-elastic-product': 'Elasticsearch' }, '{"status":503}'),
+  ],
   ['a server with errors', always(500, page, 'Code: oops')],
 ]
 

@@ -332,6 +332,24 @@ export const recordings: readonly Recording[] = [
     expected: { verdict: 'other', product: 'Spring Boot Actuator' },
   },
   {
+    name: 'Jolokia whose policy lets nothing be read',
+    origin: 'jolokia.org 2.x, "Jolokia protocol" (responses and their status) and "Security policy"',
+    protocol: 'jolokia',
+    answers: {
+      '/jolokia/version': ok({
+        request: { type: 'version' },
+        value: { agent: '2.1.2', protocol: '8.0' },
+        status: 200,
+      }),
+      '/jolokia/read/java.lang:type=Runtime/Uptime': ok({
+        error_type: 'java.lang.Exception',
+        error: 'java.lang.Exception : Reading attribute Uptime is forbidden for MBean java.lang:type=Runtime',
+        status: 403,
+      }),
+    },
+    expected: { verdict: 'protected', product: 'Jolokia', version: '2.1.2' },
+  },
+  {
     name: 'MinIO that asks for a key',
     origin: 'github.com/minio/minio/issues/10322 (2020) and 15729 (2022)',
     protocol: 's3',
