@@ -174,7 +174,9 @@ export function addCopyCommands(program: Command, context: CliContext): void {
         if (stderr.isTTY) stderr.write('\n')
         print(
           terminal,
-          done === 1 ? `It holds ${now.filled} records’ worth.` : `Not filled: ${stateOf(now)}.`,
+          done === 1
+            ? `It holds the history: ${now.filled} records have gone through it.`
+            : `Not filled: ${stateOf(now)}.`,
         )
         return
       }

@@ -1,9 +1,19 @@
-import { AppError, type TenureId } from '../core/index.ts'
+import { AppError, isAppError, type TenureId } from '../core/index.ts'
+import type { Insight } from '../insight/index.ts'
 
-/** No room keeps a ledger of which tenures' data went into which store. */
-// biome-ignore lint/correctness/useYield: it is one of those that list tenures, and has none
-export async function* noStores(_store: string): AsyncGenerator<TenureId[]> {
-  throw new AppError('not_found', { message: 'There is no such store.' })
+const AT_ONCE = 5_000
+
+/** Whose data went into a store: into a copy for analysts, by its name or id, also one that is burned. */
+export function touchedBy(insight: Pick<Insight, 'copy' | 'ledger'>) {
+  return async function* (store: string): AsyncGenerator<TenureId[]> {
+    const { copyId } = await insight.copy(store).catch((error: unknown) => {
+      if (!isAppError(error, 'not_found')) throw error
+      throw new AppError('not_found', { message: 'There is no such store.' })
+    })
+    const touched = await insight.ledger.touched(copyId)
+    for (let at = 0; at < touched.length; at += AT_ONCE)
+      yield touched.slice(at, at + AT_ONCE).map(({ tenureId }) => tenureId)
+  }
 }
 
 /** What a reset has to close, and has closed, from the counters of the two doors. */

@@ -44,7 +44,7 @@ import { fieldCatalogue } from './catalogue.ts'
 import type { Config } from './config.ts'
 import { householdLetters } from './household-letters.ts'
 import { lockDataDirectory } from './instance-lock.ts'
-import { connectionsOf, noStores } from './reset-parts.ts'
+import { connectionsOf, touchedBy } from './reset-parts.ts'
 
 const migrations = [
   keysMigrations,
@@ -213,7 +213,7 @@ async function startRooms(
     recordAct,
     signIns: identity.resets,
     devices: registry.resets,
-    touched: noStores,
+    touched: touchedBy(insight),
     connections: () => connectionsOf(gateway?.stats(), api?.stats()),
   })
   const ready = async () => bus.lease.holds() && (await answers(database))

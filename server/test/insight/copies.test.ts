@@ -194,6 +194,43 @@ describe('a copy in a PostgreSQL of the analysts', () => {
     expect(await rows('cut')).toHaveLength(1)
   })
 
+  it.each(['before the ledger was written', 'after it'])(
+    'sends nothing when it was cut while a batch was being made, %s',
+    async (when) => {
+      const device = await world.device()
+      const name = when === 'after it' ? 'late' : 'early'
+      const { copyId } = await world.insight.create(
+        world.wish({ ...toPostgres(server), name, fields: ['PowerSource.BatPercentRemaining'], from: 'now' }),
+      )
+      await world.append(device, 'attributes', { 'PowerSource.BatPercentRemaining': 100 })
+      const cut = () => world.database.transaction((tx) => world.insight.feeds.cut(tx, copyId, 'finding 0'))
+      let transactions = 0
+      const making = world.open({
+        database: {
+          ...world.database,
+          async transaction(work) {
+            if ((await world.insight.copy(name)).state === 'filling') {
+              transactions += 1
+              if (transactions === (when === 'after it' ? 2 : 1)) await cut()
+            }
+            return await world.database.transaction(work)
+          },
+        },
+      })
+      // Alone, so that its transactions can be told.
+      const others = (await world.insight.copies()).filter(
+        (copy) => copy.state === 'filling' && copy.name !== name,
+      )
+      for (const other of others) await world.insight.pause(other.copyId, OPERATOR)
+      await making.tick()
+      await making.close()
+      for (const other of others) await world.insight.resume(other.copyId, OPERATOR)
+      expect(transactions).toBe(when === 'after it' ? 2 : 1)
+      expect(await rows(name)).toEqual([])
+      expect((await world.insight.copy(name)).state).toBe('cut')
+    },
+  )
+
   it('is cut at once while a batch is on its way, and that batch does not arrive', async () => {
     const device = await world.device()
     const { copyId } = await world.insight.create(

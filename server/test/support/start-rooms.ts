@@ -54,7 +54,7 @@ import {
 import { createMail, type Mail, mailMigrations, type SmtpOptions } from '../../src/mail/index.ts'
 import { fieldCatalogue } from '../../src/main/catalogue.ts'
 import { householdLetters } from '../../src/main/household-letters.ts'
-import { connectionsOf, noStores } from '../../src/main/reset-parts.ts'
+import { connectionsOf, touchedBy } from '../../src/main/reset-parts.ts'
 import { createPrivacy, type Privacy } from '../../src/privacy/index.ts'
 import {
   createRegistry,
@@ -144,7 +144,7 @@ export async function startRooms({
   wrapBus = (bus) => bus,
   caches = createCaches({ log }),
   smtp,
-  touched = noStores,
+  touched,
   resetLookMs,
   gatewayLimits,
   api: apiOptions = {},
@@ -257,7 +257,7 @@ export async function startRooms({
     recordAct,
     signIns: identity.resets,
     devices: registry.resets,
-    touched,
+    touched: touched ?? touchedBy(insight),
     connections: () => connectionsOf(gateway?.stats(), api.stats()),
     settleMs: 500,
     lookMs: resetLookMs,

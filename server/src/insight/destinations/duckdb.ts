@@ -39,8 +39,13 @@ export function duckdbDestination(o: { copyId: CopyId; directory: string }): Des
     })
     const connection = await instance.connect()
     await connection.run('set lock_configuration = true')
-    await chmod(path, 0o600)
+    await keepToOurselves()
     return { instance, connection }
+  }
+
+  /** The file, and the log beside it that comes and goes. The directory is closed to others in any case. */
+  async function keepToOurselves(): Promise<void> {
+    for (const file of [path, `${path}.wal`]) await chmod(file, 0o600).catch(ignoreMissing)
   }
 
   async function during<T>(
@@ -54,6 +59,7 @@ export function duckdbDestination(o: { copyId: CopyId; directory: string }): Des
       // Nothing of it is on disk before the commit.
       signal.throwIfAborted()
       await connection.run('commit')
+      await keepToOurselves()
       return result
     } catch (error) {
       await connection.run('rollback').catch(() => {})
@@ -164,4 +170,8 @@ function foreign(): AppError {
   return new AppError('destination_refused', {
     message: 'The file of this copy is missing or is not as it was left. Burn the copy and make another.',
   })
+}
+
+function ignoreMissing(error: unknown): void {
+  if ((error as { code?: string }).code !== 'ENOENT') throw error
 }
