@@ -11,7 +11,7 @@ const arrows = {
   stream: ['core', 'keys'],
   gateway: ['core', 'registry', 'stream'],
   home: ['core', 'keys', 'registry', 'stream'],
-  guard: ['core', 'keys'],
+  guard: ['core', 'keys', 'probes'],
   insight: ['core', 'keys', 'registry', 'stream', 'probes'],
   privacy: ['core', 'identity', 'mail', 'vault', 'registry', 'home'],
   api: [

@@ -18,6 +18,7 @@ import { disputeRoutes } from './disputes.ts'
 import { emailAddressRoutes } from './email-address.ts'
 import { erasureRoutes } from './erasure.ts'
 import { exportRoutes } from './export.ts'
+import { findingRoutes } from './findings.ts'
 import { healthRoutes } from './health.ts'
 import { householdLogRoutes } from './household-log.ts'
 import { householdRoutes } from './households.ts'
@@ -50,6 +51,7 @@ import { secondFactorRoutes } from './second-factor.ts'
 import { createServer, listen } from './server.ts'
 import { sessionRoutes } from './sessions.ts'
 import { signUpRoutes } from './sign-up.ts'
+import { storeRoutes } from './stores.ts'
 import { supportAccessRoutes } from './support-access.ts'
 import { tenureRoutes } from './tenures.ts'
 
@@ -87,7 +89,7 @@ export interface ApiOptions {
 
 export interface Api {
   /** @throws AppError start_refused: a port is taken, or an address would be open to others without TLS */
-  start(): Promise<{ url: string; opsUrl?: string | undefined }>
+  start(): Promise<{ url: string; httpPort: number; opsUrl?: string | undefined }>
   /** Ends live streams, lets requests in flight finish for a moment, then closes what is left. */
   close(): Promise<void>
   /** The public URL; known once started. */
@@ -190,6 +192,8 @@ export function createApi(options: ApiOptions): Api {
     resetRoutes(parts)
     copyRoutes(parts)
     metricRoutes(parts)
+    storeRoutes(parts)
+    findingRoutes(parts)
     modelRoutes(parts)
     provisioningRoutes(parts)
     deviceAuthorityRoutes(parts)
@@ -219,9 +223,9 @@ export function createApi(options: ApiOptions): Api {
       try {
         const port = await listen(app, options.listen)
         url = options.publicUrl?.replace(/\/$/, '') ?? publicUrlOf(options.listen, port)
-        if (!ops || !options.ops) return { url }
+        if (!ops || !options.ops) return { url, httpPort: port }
         const opsPort = await listen(ops, options.ops)
-        return { url, opsUrl: urlOf(options.ops, opsPort) }
+        return { url, httpPort: port, opsUrl: urlOf(options.ops, opsPort) }
       } catch (error) {
         await Promise.all(open.map((server) => server.close()))
         throw error

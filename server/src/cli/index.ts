@@ -13,6 +13,7 @@ import { addDrillCommand } from './drill.ts'
 import { addEraseCommand } from './erase-me.ts'
 import { addExportCommand } from './export.ts'
 import { addFactoryCommands } from './factory.ts'
+import { addFindingCommands } from './findings.ts'
 import { addHomeCommands } from './homes.ts'
 import { addMetricCommands } from './metrics.ts'
 import { addOperatorCommands } from './operators.ts'
@@ -29,6 +30,7 @@ import { addSessionCommands } from './sessions.ts'
 import { addSignUpCommands } from './sign-up.ts'
 import { addSimulateCommand } from './simulate.ts'
 import { addStartCommand } from './start.ts'
+import { addStoreCommands } from './stores.ts'
 import { addSupportOperatorCommands } from './support.ts'
 import { addTenureCommands } from './tenures.ts'
 import { clean, type Terminal } from './terminal.ts'
@@ -115,6 +117,8 @@ function buildProgram(context: CliContext): Command {
   addOutboxCommands(program, context)
   addDisputeCommands(program, context)
   addDrillCommand(program, context)
+  addStoreCommands(program, context)
+  addFindingCommands(program, context)
   addAuditCommands(program, context)
   addResetCommands(program, context)
   addCatalogueCommand(program, context)

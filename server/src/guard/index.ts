@@ -2,7 +2,14 @@ import type { Migrations } from '../core/index.ts'
 
 export { anchorFile } from './anchor-file.ts'
 export type { Audit, AuditAnchor, AuditEntry, AuditProblem, AuditVerdict } from './audit-face.ts'
+export type { Finding, FindingId, FindingKind, FindingState, Findings } from './finding-face.ts'
+export { findingKinds } from './finding-face.ts'
+export { nextSteps, whatWasFound } from './finding-text.ts'
 export { createGuard, type Guard, type GuardOptions } from './guard.ts'
+export type { Feeds } from './inventory.ts'
+export { lookAtDoors } from './own/listening.ts'
+export { lookAtPostgresSocket } from './own/postgres-socket.ts'
+export { lookAtFiles } from './own/readable-files.ts'
 export { createReset } from './reset.ts'
 export {
   type Reset,
@@ -13,6 +20,9 @@ export {
   type ResetView,
   resetScopes,
 } from './reset-face.ts'
+export type { WatchedStore } from './watch.ts'
+export type { Observed, Watched } from './watched.ts'
+export { webhookKey } from './webhook-signature.ts'
 
 export const guardMigrations: Migrations = {
   room: 'guard',

@@ -1,9 +1,10 @@
 import type { Personal, Secret } from '../core/index.ts'
 import { accountLetters } from './account-letters.ts'
+import { guardLetters } from './guard-letters.ts'
 import { householdLetters } from './household-letters.ts'
 import type { Kind } from './letter-kind.ts'
 
-const catalogue = { ...accountLetters, ...householdLetters }
+const catalogue = { ...accountLetters, ...householdLetters, ...guardLetters }
 
 type Catalogue = typeof catalogue
 export type LetterKind = keyof Catalogue

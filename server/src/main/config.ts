@@ -5,6 +5,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { AppError, Secret } from '../core/index.ts'
+import { type GuardConfig, guardConfig, guardEnvironment } from './guard-config.ts'
 
 /** Everything that a person can set. Paths are absolute, ports 0..65535 (0: any free one). */
 export interface Config {
@@ -43,6 +44,7 @@ export interface Config {
     /** The longest that a copy may live. */
     readonly maxDays: number
   }
+  readonly guard: GuardConfig
   readonly logLevel: LogLevel
 }
 
@@ -132,6 +134,7 @@ const Environment = Type.Object({
   HEARTHLOCK_COPIES_MAX_DAYS: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 400, description: 'a number of days from 1 to 400' }),
   ),
+  ...guardEnvironment,
   HEARTHLOCK_LOG_LEVEL: Type.Optional(LogLevel),
 })
 type Environment = Static<typeof Environment>
@@ -223,6 +226,7 @@ export function readConfig(
       directory: resolve(values.HEARTHLOCK_COPIES_DIR ?? join(dataDir, 'copies')),
       maxDays: values.HEARTHLOCK_COPIES_MAX_DAYS ?? 90,
     },
+    guard: guardConfig(values, isLoopback),
     logLevel: values.HEARTHLOCK_LOG_LEVEL ?? 'info',
   })
 }
@@ -252,7 +256,7 @@ function validate(texts: Record<string, string>): Environment {
   const values = Object.fromEntries(
     Object.entries(texts).map(([key, text]) => [
       key,
-      /_(PORT|DAYS)$/.test(key) && /^\d{1,5}$/.test(text) ? Number(text) : text,
+      /_(PORT|DAYS|SECONDS)$/.test(key) && /^\d{1,5}$/.test(text) ? Number(text) : text,
     ]),
   )
   if (Value.Check(Environment, values)) return values

@@ -42,8 +42,10 @@ import { createStream, streamMigrations } from '../stream/index.ts'
 import { createVault, vaultMigrations } from '../vault/index.ts'
 import { fieldCatalogue } from './catalogue.ts'
 import type { Config } from './config.ts'
+import { guardLetters } from './guard-letters.ts'
 import { householdLetters } from './household-letters.ts'
 import { lockDataDirectory } from './instance-lock.ts'
+import { type OwnDoors, ownStores } from './own-stores.ts'
 import { connectionsOf, touchedBy } from './reset-parts.ts'
 
 const migrations = [
@@ -107,7 +109,7 @@ async function startRooms(
   closers: Closer[],
 ): Promise<Omit<RunningServer, 'close'>> {
   const clock = systemClock
-  const { provider, database } = await openStores(config, log, onProgress, closers)
+  const { provider, database, socketPath } = await openStores(config, log, onProgress, closers)
   const bus = createBus({ database, log })
   await bus.start()
   closers.push(() => bus.close())
@@ -117,8 +119,22 @@ async function startRooms(
   closers.push(() => keys.close())
 
   const anchor = anchorFile(join(config.dataDir, 'audit.anchor'))
-  const guard = createGuard({ database, keys, clock, log, anchor })
-  closers.push(() => guard.close())
+  const ownDoors: OwnDoors = {}
+  const guard = createGuard({
+    database,
+    keys,
+    clock,
+    log,
+    anchor,
+    own: ownStores({ config, doors: () => ownDoors, socketPath }),
+    feeds: {
+      list: () => insight.feeds.list(),
+      cut: (tx, copyId, reason) => insight.feeds.cut(tx, copyId, reason),
+    },
+    intervals: config.guard.intervals,
+    webhook: config.guard.webhook,
+    mail: guardLetters({ mail: () => mail, identity: () => identity }),
+  })
   const recordAct = guard.audit.record
   const vault = createVault({ database, keys, clock, log })
   const mail = createMail({ database, keys, vault, clock, log, smtp: config.smtp, recordAct })
@@ -231,8 +247,15 @@ async function startRooms(
   })
   const doors = config.role === 'gateway' ? await openOps() : await openApi()
   url ||= doors.url ?? ''
+  Object.assign(ownDoors, {
+    httpPort: doors.httpPort,
+    opsPort: portOf(doors.opsUrl),
+    mqttPort: ports?.tlsPort,
+    plainMqttPort: ports?.plainPort,
+  })
   await identity.start()
   await guard.start()
+  closers.push(() => guard.close())
   closers.push(() => identity.close())
   await reset.start()
   closers.push(() => reset.close())
@@ -311,6 +334,7 @@ async function startRooms(
 
 interface Doors {
   url?: string | undefined
+  httpPort?: number | undefined
   opsUrl?: string | undefined
 }
 
@@ -330,7 +354,7 @@ async function openStores(
   log: Log,
   onProgress: (what: string) => void,
   closers: Closer[],
-): Promise<{ provider: KeyProvider; database: Database }> {
+): Promise<{ provider: KeyProvider; database: Database; socketPath: string | undefined }> {
   // With a database of the operator's own nothing is kept there, and several processes may share this machine.
   if (!config.databaseUrl) closers.push(await lockDataDirectory(config.dataDir))
   onProgress('reading the root key')
@@ -345,7 +369,7 @@ async function openStores(
   closers.push(() => database.close())
   onProgress('bringing the database up to date')
   await migrate(database, migrations, (room, file) => onProgress(`migrating ${room}: ${file}`))
-  return { provider, database }
+  return { provider, database, socketPath: socketOf(connection) }
 }
 
 async function connectionOf(
@@ -365,6 +389,15 @@ async function connectionOf(
   // Before the start: a start that is broken off must end the database it had begun.
   closers.push(() => embedded.close())
   return await embedded.start()
+}
+
+/** Of PostgreSQL behind a Unix socket, the socket's path (libpq, "host"). */
+function socketOf({ host, port = 5432 }: DatabaseOptions['connection']): string | undefined {
+  return host?.startsWith('/') ? join(host, `.s.PGSQL.${port}`) : undefined
+}
+
+function portOf(url: string | undefined): number | undefined {
+  return url === undefined ? undefined : Number(new URL(url).port)
 }
 
 async function holdsCluster(dataDir: string): Promise<boolean> {

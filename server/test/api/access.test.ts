@@ -119,6 +119,14 @@ const doors: Record<string, Who> = {
   'GET /v1/resets/:resetId': ['engineer', 'security'],
   'GET /v1/devices/keeping-passwords': ['engineer', 'security'],
   'GET /v1/audit': ['engineer', 'security'],
+  'GET /v1/stores': ['engineer', 'security'],
+  'POST /v1/stores': ['engineer', 'security'],
+  'DELETE /v1/stores/:storeId': ['engineer', 'security'],
+  'POST /v1/stores/probe': ['engineer', 'security'],
+  'GET /v1/findings': ['engineer', 'security'],
+  'GET /v1/findings/:findingId': ['engineer', 'security'],
+  'POST /v1/findings/:findingId/acknowledge': ['engineer', 'security'],
+  'POST /v1/findings/:findingId/close': ['security'],
   'GET /v1/audit/verification': ['engineer', 'security'],
   'GET /v1/outbox': ['support'],
   'GET /v1/outbox/:letterId': ['support'],
@@ -149,12 +157,13 @@ const bodies: Record<string, () => object | Promise<object>> = {
   'POST /v1/disputes': () => ({ deviceId: ID, reason: 'x', evidence: 'x' }),
   'POST /v1/resets/plan': () => ({ scope: 'all', quietly: true }),
   'POST /v1/resets': () => ({ scope: 'all', quietly: true }),
+  'POST /v1/stores': () => ({ address: 'store.example', name: 'x' }),
   'POST /v1/operators/invitations': () => ({ roles: ['support'] }),
   'PUT /v1/operators/:accountId/roles': () => ({ roles: ['support'] }),
 }
 
 const ID = '0f8fad5b-d9cb-469f-a165-70867728950e'
-const pathOf = (url: string) => url.replaceAll(/:\w+/g, ID)
+const pathOf = (url: string) => url.replace(':findingId', '1').replaceAll(/:\w+/g, ID)
 
 describe('who gets past the door of which route', () => {
   let rooms: Rooms

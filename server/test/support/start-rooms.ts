@@ -32,6 +32,7 @@ import {
   createGuard,
   createReset,
   type Guard,
+  type GuardOptions,
   guardMigrations,
   type Reset,
   type ResetParts,
@@ -53,6 +54,7 @@ import {
 } from '../../src/keys/index.ts'
 import { createMail, type Mail, mailMigrations, type SmtpOptions } from '../../src/mail/index.ts'
 import { fieldCatalogue } from '../../src/main/catalogue.ts'
+import { guardLetters } from '../../src/main/guard-letters.ts'
 import { householdLetters } from '../../src/main/household-letters.ts'
 import { connectionsOf, touchedBy } from '../../src/main/reset-parts.ts'
 import { createPrivacy, type Privacy } from '../../src/privacy/index.ts'
@@ -105,6 +107,7 @@ export interface RoomsOptions {
   limits?: Partial<ApiLimits>
   /** Without one, letters stay in the outbox. */
   smtp?: SmtpOptions
+  guard?: Partial<GuardOptions>
   /** As another process on the same database, with the same root key. */
   beside?: Rooms
   /** Where copies for analysts may be kept as files. */
@@ -147,6 +150,7 @@ export async function startRooms({
   touched,
   resetLookMs,
   gatewayLimits,
+  guard: guardOptions = {},
   api: apiOptions = {},
 }: RoomsOptions = {}): Promise<Rooms> {
   const database = beside
@@ -170,7 +174,16 @@ export async function startRooms({
   const provider = beside?.provider ?? memoryKeyProvider()
   const keys = createKeys({ ...common, provider, bus, caches })
   await keys.start()
-  const guard = createGuard({ ...common, keys })
+  const guard = createGuard({
+    ...common,
+    keys,
+    feeds: {
+      list: () => insight.feeds.list(),
+      cut: (tx, copyId, reason) => insight.feeds.cut(tx, copyId, reason),
+    },
+    mail: guardLetters({ mail: () => mail, identity: () => identity }),
+    ...guardOptions,
+  })
   const recordAct = guard.audit.record
   const vault = createVault({ ...common, keys })
   const mail = createMail({ ...common, keys, vault, smtp, recordAct })
