@@ -9,7 +9,7 @@ export interface Deadline {
   resume(): void
   /** A part of it; it pauses the whole when it pauses. */
   part(milliseconds: number): Deadline
-  /** Must be called, for there is a timer. */
+  /** Must be called. Whatever still goes on in it ends. */
   end(): void
 }
 
@@ -46,6 +46,7 @@ export function createDeadline(o: {
     end() {
       clearTimeout(timer)
       parent.removeEventListener('abort', over)
+      over()
     },
   }
   return deadline
