@@ -68,8 +68,9 @@ describe('probing addresses', () => {
     })
     const stop = new AbortController()
     setTimeout(() => stop.abort(), 500)
-    const addresses = Array.from({ length: 40 }, (_, index) => `redis://127.0.0.${index + 1}:${port}`)
-    await resultsOf([`redis://127.0.0.1:${port}`, ...addresses], { ratePerSecond: 10, signal: stop.signal })
+    const addresses = Array.from({ length: 40 }, (_, index) => `redis://store-${index}.example:${port}`)
+    const resolve = async () => ['127.0.0.1']
+    await resultsOf(addresses, { resolve, ratePerSecond: 10, signal: stop.signal })
     expect(connections).toBeLessThanOrEqual(6)
   })
 
