@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
 import type { Allowance } from './allowance.ts'
 import { startTls, type TlsOptions, tlsFacts, tlsKind } from './dial.ts'
 import { ProbeFailure } from './failure.ts'
@@ -37,16 +36,12 @@ export function createConnection(o: {
   let failure: ProbeFailure | undefined
   let wake = () => {}
 
+  let tls: TlsFacts | undefined
+
   const fail = (error: ProbeFailure) => {
-    failure ??= error.tls || !facts() ? error : new ProbeFailure(error.kind, facts())
+    failure ??= error.tls || !tls ? error : new ProbeFailure(error.kind, tls)
     socket.destroy()
     wake()
-  }
-  const facts = () => (socket instanceof TLSSocket ? tlsFactsOnce(socket) : undefined)
-  let known: TlsFacts | undefined
-  function tlsFactsOnce(secure: TLSSocket): TlsFacts {
-    known ??= tlsFacts(secure)
-    return known
   }
   const onAbort = () => fail(new ProbeFailure('timed-out'))
   const onData = (chunk: Buffer) => {
@@ -60,7 +55,7 @@ export function createConnection(o: {
     wake()
   }
   const onError = (error: NodeJS.ErrnoException) => {
-    const wanted = socket instanceof TLSSocket && tlsKind(error) === 'certificate-wanted'
+    const wanted = tls !== undefined && tlsKind(error) === 'certificate-wanted'
     fail(new ProbeFailure(wanted ? 'certificate-wanted' : 'closed'))
   }
   const onClose = () => fail(new ProbeFailure('closed'))
@@ -125,7 +120,7 @@ export function createConnection(o: {
       for (;;) {
         const at = held.subarray(from, to).indexOf(delimiter, searched, 'latin1')
         if (at >= 0 && at + delimiter.length <= atMost) return take(at + delimiter.length)
-        if (at >= 0 || heldLength() >= atMost) throw new ProbeFailure('garbled', facts())
+        if (at >= 0 || heldLength() >= atMost) throw new ProbeFailure('garbled', tls)
         searched = Math.max(0, heldLength() - delimiter.length + 1)
         await more()
       }
@@ -150,11 +145,14 @@ export function createConnection(o: {
       if (failure) throw failure
       unlisten()
       const names = o.servername === undefined ? {} : { servername: o.servername }
-      socket = await startTls(socket, { ...names, ...options }, signal)
+      const secure = await startTls(socket, { ...names, ...options }, signal)
+      // Read now: of a connection that is over there is nothing left to read.
+      tls = tlsFacts(secure)
+      socket = secure
       listen()
     },
     get tls() {
-      return facts()
+      return tls
     },
     close() {
       signal.removeEventListener('abort', onAbort)

@@ -1,5 +1,5 @@
 import { connect as connectTcp, type Socket } from 'node:net'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { connect as connectTls, type PeerCertificate, type TLSSocket } from 'node:tls'
 import { ProbeFailure } from './failure.ts'
 import type { TlsFacts } from './observation.ts'
 
@@ -95,7 +95,9 @@ export function tlsKind(error: NodeJS.ErrnoException): 'certificate-wanted' | 'n
 
 export function tlsFacts(socket: TLSSocket): TlsFacts {
   const problem = socket.authorized ? undefined : problemOf(socket.authorizationError)
-  const validTo = socket.getPeerCertificate().valid_to
+  // Of the type, always there; in truth null where the connection is over already.
+  const certificate: Partial<PeerCertificate> | null = socket.getPeerCertificate()
+  const validTo = certificate?.valid_to
   const expires = validTo === undefined ? Number.NaN : Date.parse(validTo)
   return {
     version: socket.getProtocol() ?? 'unknown',

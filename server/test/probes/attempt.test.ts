@@ -1,10 +1,15 @@
 import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import type { Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createSecureContext, TLSSocket } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { attempt } from '../../src/probes/attempt.ts'
 import type { Observation } from '../../src/probes/observation.ts'
 import { createPace } from '../../src/probes/pace.ts'
 import type { Target } from '../../src/probes/target.ts'
+import { makeCertificate } from '../support/real-servers/index.ts'
 import { createListeners } from './listeners.ts'
 
 const listeners = createListeners()
@@ -74,6 +79,26 @@ describe('an attempt', () => {
       return { verdict: 'open', evidence: '' }
     })
     expect(seen).toMatchObject({ verdict: 'other', evidence: 'something else listens' })
+  })
+
+  it('outlives a connection in TLS that is closed before anything was read', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'hearthlock-tls-'))
+    const { keyPath, certificatePath } = await makeCertificate(directory)
+    const [key, cert] = await Promise.all([readFile(keyPath), readFile(certificatePath)])
+    await rm(directory, { recursive: true })
+    const secureContext = createSecureContext({ key, cert })
+    const port = await listeners.listen((socket) => {
+      const secure = new TLSSocket(socket, { isServer: true, secureContext })
+      secure.on('error', () => {})
+    })
+    const seen = await speak(port, async (target) => {
+      const connection = await target.connect({ tls: true })
+      connection.close()
+      // What falls over in the connection's events would be nobody's to catch.
+      await connection.read(1)
+      return { verdict: 'open', evidence: '' }
+    })
+    expect(seen).toMatchObject({ verdict: 'silent', tls: { verified: false } })
   })
 
   it('counts waiting for its turn not as its time', async () => {
