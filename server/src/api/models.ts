@@ -29,6 +29,9 @@ const ModelDefinitionShape = strict({
   ),
   claimPolicy: ClaimPolicy,
   credentialRotation: Type.Optional(Type.Boolean()),
+  reset: Type.Optional(
+    Type.Literal('fresh-code', { description: 'Its devices make a new claim code at each physical reset' }),
+  ),
   endpoints: Type.Optional(Type.Integer({ minimum: 1, maximum: 254 })),
 })
 
@@ -42,6 +45,7 @@ const ModelShape = strict({
   firmware: Type.Optional(Type.String()),
   claimPolicy: ClaimPolicy,
   credentialRotation: Type.Boolean(),
+  reset: Type.Optional(Type.Literal('fresh-code')),
   endpoints: Type.Integer(),
 })
 const tags = ['operator']
@@ -79,7 +83,7 @@ export function modelRoutes({ app, authenticate, limit, registry }: RouteParts):
 
 function showModel(model: Model): Type.Static<typeof ModelShape> {
   const { id, name, title, vendor, deviceType, clusters, firmware, claimPolicy } = model
-  const { credentialRotation, endpoints } = model
+  const { credentialRotation, endpoints, reset } = model
   return {
     modelId: id,
     name,
@@ -91,5 +95,6 @@ function showModel(model: Model): Type.Static<typeof ModelShape> {
     credentialRotation,
     endpoints,
     ...(firmware === undefined ? {} : { firmware }),
+    ...(reset === undefined ? {} : { reset }),
   }
 }

@@ -22,6 +22,7 @@ import { addPasskeyCommands } from './passkeys.ts'
 import { addPasswordCommand } from './password.ts'
 import { addPastDeviceCommands } from './past-devices.ts'
 import { addPeopleCommands } from './people.ts'
+import { addPressResetCommand } from './press-reset.ts'
 import { addProbeCommand } from './probe.ts'
 import { addRecoveryCommands } from './recovery.ts'
 import { addResetCommands } from './reset.ts'
@@ -114,6 +115,7 @@ function buildProgram(context: CliContext): Command {
   addOperatorCommands(program, context)
   addSupportOperatorCommands(program, context)
   addFactoryCommands(program, context)
+  addPressResetCommand(program, context)
   addOutboxCommands(program, context)
   addDisputeCommands(program, context)
   addDrillCommand(program, context)

@@ -1,5 +1,5 @@
 import { isAscii, isUtf8 } from 'node:buffer'
-import { type DeviceId, isAppError } from '../core/index.ts'
+import { type DeviceId, isAppError, type Secret } from '../core/index.ts'
 import type { Model } from '../registry/index.ts'
 import { type Connection, hold } from './connection.ts'
 import type { Line } from './lines.ts'
@@ -37,6 +37,7 @@ interface CheckedPayload {
   messageId: string | undefined
   reset?: boolean
   softwareVersion?: number | undefined
+  claimCode?: Secret | undefined
   /** To a command of the server itself. */
   ownAnswer?: Answer
 }
@@ -113,7 +114,7 @@ export class Ingest {
       context.connections?.told(session.deviceId, checked.softwareVersion)
     const { line } = session
     if (checked.reset && checked.messageId !== undefined) {
-      this.#reset(checked.messageId, checked.paths)
+      this.#reset(checked.messageId, checked.paths, checked.claimCode)
       return
     }
     if (line === undefined) {
@@ -202,7 +203,7 @@ export class Ingest {
   }
 
   /** Nothing that comes after it is read before it is settled: that may be of no tenure any more. */
-  #reset(messageId: string, paths: readonly string[]): void {
+  #reset(messageId: string, paths: readonly string[], claimCode: Secret | undefined): void {
     const { connection, context, deviceId, line } = this.#session
     const { qos, packetId } = this.#fields
     const pending: Pending | undefined =
@@ -213,7 +214,7 @@ export class Ingest {
     const payload = Buffer.from(this.#fields.payload)
     this.#afterReset = []
     connection.hold(hold.reset)
-    takeReset(context.registry, { deviceId, messageId, payload, paths }, line)
+    takeReset(context.registry, { deviceId, messageId, payload, paths, claimCode }, line)
       .then(
         () => this.#landed(pending),
         (error: unknown) => this.#lost(error),
@@ -357,6 +358,7 @@ function checkPayload(model: Model, kind: PublishKind, payload: Buffer): Checked
     paths: checked.paths,
     messageId: checked.messageId,
     reset: checked.reset === true,
+    claimCode: checked.claimCode,
     softwareVersion: kind === 'attributes' ? softwareVersion(checked.paths, value as object) : undefined,
   }
 }

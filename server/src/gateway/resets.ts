@@ -1,4 +1,4 @@
-import type { DeviceId } from '../core/index.ts'
+import type { DeviceId, Secret } from '../core/index.ts'
 import type { GatewayRegistry } from './face.ts'
 import type { Line } from './lines.ts'
 import { keyBytes } from './resends.ts'
@@ -9,6 +9,7 @@ export interface ResetMessage {
   messageId: string
   payload: Buffer
   paths: readonly string[]
+  claimCode?: Secret | undefined
 }
 
 /**
@@ -17,12 +18,18 @@ export interface ResetMessage {
  */
 export async function takeReset(
   registry: Pick<GatewayRegistry, 'recordReset' | 'isResetKnown'>,
-  { deviceId, messageId, payload, paths }: ResetMessage,
+  { deviceId, messageId, payload, paths, claimCode }: ResetMessage,
   line: Line | undefined,
 ): Promise<void> {
   if (await registry.isResetKnown({ deviceId, messageId })) return
-  if (line && !line.ended) await append(line, messageId, payload, paths)
-  await registry.recordReset({ deviceId, tenure: line?.tenure, messageId })
+  if (line && !line.ended) await append(line, messageId, withoutCode(payload), paths)
+  await registry.recordReset({ deviceId, tenure: line?.tenure, messageId, claimCode })
+}
+
+/** The code is for whoever has the device in hand: it stands in no history, not even sealed. */
+function withoutCode(payload: Buffer): Buffer {
+  const { $claimCode: _, ...kept } = JSON.parse(payload.toString('utf8')) as Record<string, unknown>
+  return Buffer.from(JSON.stringify(kept))
 }
 
 /** Once, although the server may have stopped between the record and what follows from it. */

@@ -5,7 +5,9 @@ import { Secret } from '../core/index.ts'
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 const LENGTH = 16
 const QR_PREFIX = 'HEARTH:1:'
-const CODE = new RegExp(`^[${ALPHABET}]{${LENGTH}}$`)
+/** What a device makes itself is longer than any label's code, so that the two are never the same. */
+const FRESH = { min: 20, max: 32 }
+const CODE = new RegExp(`^[${ALPHABET}]{${LENGTH}}$|^[${ALPHABET}]{${FRESH.min},${FRESH.max}}$`)
 
 /** 80 random bits as `XXXX-XXXX-XXXX-XXXX`. */
 export function newClaimCode(): Secret {
@@ -18,7 +20,7 @@ export function claimCodeQrText(code: Secret): Secret {
   return new Secret(`${QR_PREFIX}${canonicalClaimCode(code) ?? ''}`)
 }
 
-/** The 16 characters that are digested, whatever way a person typed or scanned them; undefined when it is no code. */
+/** The characters that are digested, whatever way a person typed or scanned them; undefined when it is no code. */
 export function canonicalClaimCode(code: Secret): string | undefined {
   const given = code.reveal()
   if (given.length > 64) return undefined
@@ -26,4 +28,10 @@ export function canonicalClaimCode(code: Secret): string | undefined {
   const typed = upper.startsWith(QR_PREFIX) ? upper.slice(QR_PREFIX.length) : upper
   const canonical = typed.replace(/[-\s]/g, '').replace(/[IL]/g, '1').replaceAll('O', '0')
   return CODE.test(canonical) ? canonical : undefined
+}
+
+/** Of a code that a device made at a reset, at least 100 bits; undefined when it is none. */
+export function freshClaimCode(given: string): Secret | undefined {
+  const canonical = canonicalClaimCode(new Secret(given))
+  return canonical !== undefined && canonical.length >= FRESH.min ? new Secret(canonical) : undefined
 }

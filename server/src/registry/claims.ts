@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { AppError, type Database, type DeviceId, type Tx } from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Access } from './access.ts'
@@ -12,7 +13,7 @@ import type { Nicknames, TenureStart } from './tenure-starts.ts'
 
 export type Claims = Pick<Registry, 'claim'> & { stats(): Record<string, number> }
 
-/** Taking a device that nobody holds, with the code on its label. */
+/** Taking a device that nobody holds, with the code on its label, or the one that it made when it was reset. */
 export function createClaims(d: {
   database: Database
   keys: Keys
@@ -37,10 +38,17 @@ export function createClaims(d: {
   function devicesOf(code: string, tx?: Tx) {
     return (tx ?? database.queries)
       .withTables<RegistryTables>()
-      .selectFrom('registry.device')
-      .select(['device_id', 'held_before', 'reset'])
-      .where('claim_code_digest', 'in', digests.digests(code))
-      .where('disabled', '=', false)
+      .selectFrom('registry.device as device')
+      .select(['device.device_id', 'device.held_before', 'device.reset', 'device.claim_code_fresh'])
+      .select((eb) =>
+        eb
+          .selectFrom('registry.model as model')
+          .select(sql<string | null>`model.definition ->> 'reset'`.as('reset'))
+          .whereRef('model.model_id', '=', 'device.model_id')
+          .as('model_reset'),
+      )
+      .where('device.claim_code_digest', 'in', digests.digests(code))
+      .where('device.disabled', '=', false)
   }
 
   /**
@@ -65,7 +73,9 @@ export function createClaims(d: {
     // The unique index tenure_current would refuse as well; here, before a key is made for nothing.
     if (current) throw refused()
     // Whoever held it before knows the code: only what takes the device in hand counts from the second claim on.
-    if (device.held_before && !resets.opensClaim(device.device_id, device.reset)) throw refused()
+    const freshCode = device.claim_code_fresh || device.model_reset === 'fresh-code'
+    if (device.held_before && !resets.opensClaim(device.device_id, device.reset, { freshCode }))
+      throw refused()
     return device.device_id
   }
 

@@ -1,7 +1,9 @@
 import { sql } from 'kysely'
-import type { Clock, Database, DeviceId, Tx } from '../core/index.ts'
+import { AppError, type Clock, type Database, type DeviceId, type Secret, type Tx } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
 import type { Changes } from './changes.ts'
+import { canonicalClaimCode } from './claim-code.ts'
+import { isViolation } from './database-error.ts'
 import type { Registry, Tenure, TenureChange } from './face.ts'
 import type { HouseholdLog } from './household-log.ts'
 import type { RegistryTables } from './tables.ts'
@@ -15,11 +17,23 @@ const TOLD_EVERY_MS = 60 * 60_000
 /** Resets that are recognised when they come again. A device repeats its last one, not its last but sixteenth. */
 const REMEMBERED = 16
 
+/** All in one length. */
+const RESET_BYTES = 48
+
+interface Reset {
+  atMs: number
+  /** It brought a new claim code. */
+  fresh?: boolean
+}
+
 const resetPlace = (deviceId: DeviceId) => place('registry.device.reset', deviceId)
 
 export interface DeviceResets extends Pick<Registry, 'recordReset' | 'isResetKnown'> {
-  /** Whether the sealed column tells of a reset that opens a claim at this moment. */
-  opensClaim(deviceId: DeviceId, reset: Buffer | null): boolean
+  /**
+   * Whether the sealed column tells of a reset that opens a claim at this moment. `freshCode`: only one that brought a
+   * new code does, for others know the one of before.
+   */
+  opensClaim(deviceId: DeviceId, reset: Buffer | null, need: { freshCode: boolean }): boolean
 }
 
 /**
@@ -36,6 +50,7 @@ export function createDeviceResets(d: {
 }): DeviceResets {
   const { database, keys, clock, endings, householdLog, changes } = d
   const purpose = keys.purpose('registry.device-reset')
+  const codes = keys.purpose('registry.claim-code')
   const digests = (deviceId: DeviceId, messageId: string) => purpose.digests(place(deviceId, messageId))
 
   async function isKnown(
@@ -53,7 +68,11 @@ export function createDeviceResets(d: {
     return row !== undefined
   }
 
-  async function remember(tx: Tx, deviceId: DeviceId, messageId: string): Promise<void> {
+  async function remember(
+    tx: Tx,
+    deviceId: DeviceId,
+    { messageId, claimCode }: { messageId: string; claimCode: Secret | undefined },
+  ): Promise<void> {
     const tables = tx.withTables<RegistryTables>()
     await tables
       .insertInto('registry.device_reset')
@@ -64,12 +83,19 @@ export function createDeviceResets(d: {
         select number from registry.device_reset where device_id = ${deviceId}
         order by number desc offset ${REMEMBERED} limit 1
       )`.execute(tx)
-    const atMs = JSON.stringify({ atMs: clock.nowMs() })
+    const reset: Reset = { atMs: clock.nowMs(), fresh: claimCode !== undefined }
+    const code = claimCode && canonicalClaimCode(claimCode)
     await tables
       .updateTable('registry.device')
-      .set({ reset: purpose.seal(resetPlace(deviceId), atMs) })
+      .set({
+        reset: purpose.seal(resetPlace(deviceId), JSON.stringify(reset).padEnd(RESET_BYTES)),
+        ...(code && { claim_code_digest: codes.digest(code), claim_code_fresh: true }),
+      })
       .where('device_id', '=', deviceId)
       .execute()
+      .catch((error: unknown) => {
+        throw isViolation(error, 'unique') ? new AppError('conflict') : error
+      })
   }
 
   /** Locks the tenure in which the device said it, when it still holds; else the device alone. */
@@ -98,20 +124,22 @@ export function createDeviceResets(d: {
 
   function isWithin(deviceId: DeviceId, reset: Buffer | null, windowMs: number): boolean {
     if (!reset) return false
-    const { atMs } = JSON.parse(purpose.unseal(resetPlace(deviceId), reset).toString()) as { atMs: number }
-    const ageMs = clock.nowMs() - atMs
+    const ageMs = clock.nowMs() - opened(deviceId, reset).atMs
     return ageMs >= 0 && ageMs <= windowMs
   }
+
+  const opened = (deviceId: DeviceId, reset: Buffer): Reset =>
+    JSON.parse(purpose.unseal(resetPlace(deviceId), reset).toString())
 
   return {
     isResetKnown: ({ deviceId, messageId }) => isKnown(database.queries, deviceId, messageId),
 
-    async recordReset({ deviceId, tenure, messageId }) {
+    async recordReset({ deviceId, tenure, messageId, claimCode }) {
       const change = await database.transaction(async (tx): Promise<TenureChange | undefined> => {
         const held = await lock(tx, deviceId, tenure)
         if (await isKnown(tx, deviceId, messageId)) return undefined
         const { claimPolicy, lastReset } = await device(tx, deviceId)
-        await remember(tx, deviceId, messageId)
+        await remember(tx, deviceId, { messageId, claimCode })
         if (!held) return undefined
         if (claimPolicy === 'possession')
           return endings.endTenure(tx, held, { how: 'reset', history: 'kept' })
@@ -128,6 +156,9 @@ export function createDeviceResets(d: {
       return { tenureEnded: change !== undefined }
     },
 
-    opensClaim: (deviceId, reset) => isWithin(deviceId, reset, CLAIM_WINDOW_MS),
+    opensClaim: (deviceId, reset, { freshCode }) =>
+      reset !== null &&
+      isWithin(deviceId, reset, CLAIM_WINDOW_MS) &&
+      (!freshCode || opened(deviceId, reset).fresh === true),
   }
 }

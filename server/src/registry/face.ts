@@ -35,6 +35,11 @@ export interface ModelDefinition {
   claimPolicy: ClaimPolicy
   /** Its devices make a new key pair when they are asked to (Matter `OperationalCredentials`). */
   credentialRotation?: boolean | undefined
+  /**
+   * `fresh-code`: its devices make a new claim code at each physical reset (`$claimCode`), and a reset without one is
+   * refused. Otherwise the label's code opens claims until the device brings one of its own.
+   */
+  reset?: 'fresh-code' | undefined
   /** The highest endpoint number that a payload may name; 16 unless said, at most 254. */
   endpoints?: number | undefined
 }
@@ -49,6 +54,7 @@ export const modelFields = recordFields<ModelDefinition>('ModelDefinition', {
   commands: 'public',
   claimPolicy: 'public',
   credentialRotation: 'public',
+  reset: 'public',
   endpoints: 'public',
 })
 
@@ -67,10 +73,16 @@ export type ClaimPolicy = 'release-required' | 'possession'
 
 /**
  * `paths` are canonical: `1/OnOff.OnOff`. `reason` is for the device's developer and holds no value. `reset`: the payload
- * is the one event by which a device says that it was physically reset.
+ * is the one event by which a device says that it was physically reset, `claimCode` what it brings.
  */
 export type Checked =
-  | { ok: true; paths: string[]; messageId?: string | undefined; reset?: true | undefined }
+  | {
+      ok: true
+      paths: string[]
+      messageId?: string | undefined
+      reset?: true | undefined
+      claimCode?: Secret | undefined
+    }
   | Refused
 export type Refused = { ok: false; reason: string }
 export type CheckedResult = { ok: true; paths: string[]; commandId: string; status: string } | Refused
@@ -92,6 +104,7 @@ export interface Model {
   readonly firmware: string | undefined
   readonly claimPolicy: ClaimPolicy
   readonly credentialRotation: boolean
+  readonly reset: 'fresh-code' | undefined
   readonly endpoints: number
   /** `{"OnOff.OnOff":true,"2/LevelControl.CurrentLevel":128}`, optional `$id` and `$at`. */
   checkAttributes(payload: unknown): Checked
@@ -319,12 +332,14 @@ export interface Registry extends People, DisputeProcess, MembershipHistory {
   }): Promise<Tenure>
   /**
    * The device has said, over its own session, that it was physically reset. `tenure` is the one in which it said so.
-   * Of a model whose policy is `possession` it ends that tenure. The same message again changes nothing.
+   * Of a model whose policy is `possession` it ends that tenure. `claimCode`: from now on this one opens claims, and no
+   * earlier one. The same message again changes nothing. @throws AppError conflict when another device has that code
    */
   recordReset(reset: {
     deviceId: DeviceId
     tenure: Tenure | undefined
     messageId: string
+    claimCode?: Secret | undefined
   }): Promise<{ tenureEnded: boolean }>
   isResetKnown(reset: { deviceId: DeviceId; messageId: string }): Promise<boolean>
 

@@ -1,6 +1,6 @@
 import type { ModelId } from '../core/index.ts'
 import type { Checked, CheckedCommand, CommandPolicy, Model, ModelDefinition, Redacted } from './face.ts'
-import { checkLeave, leaveElement } from './leave-event.ts'
+import { checkLeave, leaveElement, withoutClaimCode } from './leave-event.ts'
 import { isObject, structOf, type ValueChecker } from './matter-checker.ts'
 import type { CompiledCluster, CompiledCommand, MatterLibrary } from './matter-library.ts'
 import {
@@ -40,9 +40,10 @@ export function compileModel(library: MatterLibrary, id: ModelId, definition: Mo
     firmware: definition.firmware,
     claimPolicy: definition.claimPolicy,
     credentialRotation: definition.credentialRotation === true,
+    reset: definition.reset,
     endpoints,
-    checkAttributes: (payload) => checkPayload(attributes, payload),
-    checkEvents: (payload) => checkLeave(checkPayload(events, payload)),
+    checkAttributes: (payload) => withoutClaimCode(checkPayload(attributes, payload)),
+    checkEvents: (payload) => checkLeave(checkPayload(events, payload), definition),
     checkResult: (payload) => checkResult(library.statusNames, payload),
     checkCommand(command, args, endpoint = 1): CheckedCommand {
       // Whoever names the next key of a device owns it: that is the server's to say (gateway/rotation.ts).

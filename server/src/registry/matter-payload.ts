@@ -1,3 +1,5 @@
+import type { Secret } from '../core/index.ts'
+import { freshClaimCode } from './claim-code.ts'
 import type { Checked, Refused } from './face.ts'
 import { clip, isObject, shownName, type ValueChecker } from './matter-checker.ts'
 
@@ -28,6 +30,7 @@ export function checkPayload(table: ElementTable, payload: unknown): Checked {
   if (!isObject(payload)) return refuse(`expected a JSON object of ${table.what}s by their Matter names`)
   const paths: string[] = []
   let messageId: string | undefined
+  let claimCode: Secret | undefined
   let members = 0
   for (const key in payload) {
     if (++members > MAX_MEMBERS) return refuse(`a payload has at most ${MAX_MEMBERS} members`)
@@ -40,6 +43,7 @@ export function checkPayload(table: ElementTable, payload: unknown): Checked {
       const reason = checkReserved(key, value)
       if (reason !== undefined) return refuse(reason)
       if (key === '$id') messageId = value as string
+      else if (key === '$claimCode') claimCode = freshClaimCode(value as string)
     } else {
       const path = checkPrefixed(table, payload, key, value)
       if (typeof path !== 'string') return path
@@ -47,6 +51,7 @@ export function checkPayload(table: ElementTable, payload: unknown): Checked {
     }
   }
   if (paths.length === 0) return refuse(`expected at least one ${table.what}`)
+  if (claimCode) return { ok: true, paths, messageId, claimCode }
   return messageId === undefined ? { ok: true, paths } : { ok: true, paths, messageId }
 }
 
@@ -102,7 +107,13 @@ function checkReserved(key: string, value: unknown): string | undefined {
       typeof value === 'string' && value.length <= 40 && TIME.test(value) && !Number.isNaN(Date.parse(value))
     return fits ? undefined : '$at: expected a time in ISO 8601, for instance 2026-01-31T12:00:00Z'
   }
-  return 'of the members that begin with $ there are $id and $at only'
+  if (key === '$claimCode') {
+    const fits = typeof value === 'string' && freshClaimCode(value) !== undefined
+    return fits
+      ? undefined
+      : '$claimCode: expected 20..32 random characters of 0-9 and A-Z without I, L, O, U'
+  }
+  return 'of the members that begin with $ there are $id, $at and, with a reset, $claimCode only'
 }
 
 function checkPrefixed(

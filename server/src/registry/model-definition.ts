@@ -17,6 +17,7 @@ const MEMBERS = [
   'commands',
   'claimPolicy',
   'credentialRotation',
+  'reset',
   'endpoints',
 ]
 
@@ -47,6 +48,9 @@ export function parseModelDefinition(library: MatterLibrary, input: unknown): Mo
   }
   if (input.credentialRotation !== undefined && typeof input.credentialRotation !== 'boolean') {
     throw invalid('credentialRotation: expected true or false.')
+  }
+  if (input.reset !== undefined && input.reset !== 'fresh-code') {
+    throw invalid('reset: expected fresh-code, or nothing.')
   }
   const { endpoints } = input
   if (endpoints !== undefined && !isWithin(endpoints, 1, 254)) throw invalid('endpoints: expected 1..254.')

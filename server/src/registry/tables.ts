@@ -39,11 +39,13 @@ export type RegistryTables = {
     model_id: ModelId
     public_key: Buffer
     claim_code_digest: Buffer
+    /** The device made it at its last reset: the label's is void. */
+    claim_code_fresh: ColumnType<boolean, boolean | undefined>
     password_digest: Buffer | null
     made_on: Date
     disabled: boolean
     held_before: ColumnType<boolean, boolean | undefined>
-    /** Sealed: when it last said that it was reset. */
+    /** Sealed: when it last said that it was reset, and whether it brought a new claim code. */
     reset: ColumnType<Buffer | null, Buffer | null | undefined>
     next_public_key: ColumnType<Buffer | null, Buffer | null | undefined>
     rotation_due: ColumnType<boolean, boolean | undefined>

@@ -1,9 +1,10 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import mqtt, { type MqttClient } from 'mqtt'
-import { AppError, type Log } from '../core/index.ts'
-import { attributes, event, type Random, type Report } from './behaviour.ts'
+import { AppError, type Log, type Secret } from '../core/index.ts'
+import { attributes, type Random, type Report } from './behaviour.ts'
 import { beginRenewal, type Credential, type Renewal } from './credential.ts'
 import { behaviourOf } from './devices.ts'
+import { newReset } from './reset.ts'
 
 export interface SimulatedDevice extends Credential {
   deviceId: string
@@ -30,8 +31,8 @@ export interface RunningDevice {
   readonly acknowledged: number
   readonly refused: number
   stir(): void
-  /** Somebody holds its reset button down. */
-  reset(): void
+  /** Somebody holds its reset button down: the claim code that it shows from then on. */
+  reset(): Secret
   close(): Promise<void>
 }
 
@@ -185,8 +186,9 @@ export function runDevice(options: SimulatedDeviceOptions): RunningDevice {
       for (const report of behaviour.stir()) say(report)
     },
     reset() {
-      const { kind, payload } = event('BasicInformation.Leave', { FabricIndex: 1 })
-      publish(kind, { ...payload, $id: randomUUID() })
+      const { code, payload } = newReset()
+      publish('events', payload)
+      return code
     },
     async close() {
       closed = true

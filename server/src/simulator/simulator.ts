@@ -1,4 +1,4 @@
-import type { Log } from '../core/index.ts'
+import type { Log, Secret } from '../core/index.ts'
 import type { Random } from './behaviour.ts'
 import { type RunningDevice, runDevice, type SimulatedDevice } from './simulated-device.ts'
 
@@ -24,8 +24,8 @@ export interface SimulatorStats {
 
 export interface Simulator {
   stats(): SimulatorStats
-  /** Somebody holds this device's reset button down. */
-  reset(deviceId: string): void
+  /** Somebody holds this device's reset button down: the claim code that it shows from then on. */
+  reset(deviceId: string): Secret | undefined
   close(): Promise<void>
 }
 
@@ -59,7 +59,7 @@ export function startSimulator({
       refused: running.reduce((sum, device) => sum + device.refused, 0),
     }),
     reset(deviceId) {
-      running[devices.findIndex((device) => device.deviceId === deviceId)]?.reset()
+      return running[devices.findIndex((device) => device.deviceId === deviceId)]?.reset()
     },
     async close() {
       clearInterval(timer)

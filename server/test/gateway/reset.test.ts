@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { type AccountId, newId, Personal } from '../../src/core/index.ts'
+import { type AccountId, newId, Personal, Secret } from '../../src/core/index.ts'
 import type { RawClient } from './raw-client.ts'
 import { createWorld, type TestDevice, type World } from './world.ts'
 
@@ -79,6 +79,22 @@ describe('a device that was reset', () => {
     client.socket.destroy()
   })
 
+  it('brings a new claim code, which no record keeps, and the label’s is void', async () => {
+    const device = await world.held()
+    const client = await world.session(device)
+    const claimCode = '0123456789ABCDEFGHJK'
+    expect(await puback(client, device, { ...leave('fresh'), $claimCode: claimCode })).toBe(0)
+    await client.closed
+    const stored = await world.stored(device, device.tenure)
+    expect(stored.flatMap(({ kind, payload }) => (kind === 'events' ? payload : []))).toEqual([
+      leave('fresh'),
+    ])
+    const again = await world.session(device)
+    await expect(claimElsewhere(device)).rejects.toMatchObject({ code: 'claim_refused' })
+    await claimElsewhere({ ...device, claimCode: new Secret(claimCode) })
+    again.socket.destroy()
+  })
+
   it('says it alone and with an id, or is told what is missing', async () => {
     const device = await world.held()
     const client = await world.session(device)
@@ -86,6 +102,9 @@ describe('a device that was reset', () => {
       { 'BasicInformation.Leave': { FabricIndex: 1 } },
       { ...leave('x'), 'Switch.InitialPress': { NewPosition: 1 } },
       { 'BasicInformation.Leave': { FabricIndex: 'one' }, $id: 'x' },
+      { ...leave('x'), $claimCode: '0123456789ABCDEF' },
+      { ...leave('x'), $claimCode: 20 },
+      { 'Switch.InitialPress': { NewPosition: 1 }, $claimCode: '0123456789ABCDEFGHJK' },
     ]
     for (const payload of refused) expect(await puback(client, device, payload)).toBe(0x99)
     expect(await world.registry.currentTenure(device.deviceId)).toEqual(device.tenure)

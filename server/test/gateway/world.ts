@@ -188,15 +188,15 @@ export async function createWorld(
       await vi.waitFor(async () => expect(await world.availability(device)).toHaveLength(2))
       return { ...device, tenure }
     },
-    /** What the stream holds of a device, opened, in order. */
-    async stored(device: TestDevice): Promise<Stored[]> {
+    /** What the stream holds of a device in its present tenure, or another one, opened, in order. */
+    async stored(device: TestDevice, of?: Tenure): Promise<Stored[]> {
       const { rows } = await database.pool.query(
         `select seq, record_id as "recordId", kind, device_id as "deviceId", tenure_id as "tenureId", sealed
          from stream.record where device_id = $1 order by seq`,
         [device.deviceId],
       )
       const kinds = ['', 'attributes', 'events', 'results', 'availability'] as const
-      const tenure = await registry.currentTenure(device.deviceId)
+      const tenure = of ?? (await registry.currentTenure(device.deviceId))
       if (!tenure) return []
       const key = await keys.open(tenure.keyId)
       return rows

@@ -229,7 +229,34 @@ describe('payloads', () => {
     for (const $at of ['yesterday', '2026-03-01', '2026-13-01T12:00:00Z', 5, null]) {
       expect(attributes(plug, { ...base, $at })).toMatch(/^\$at: /)
     }
-    expect(attributes(plug, { ...base, $other: 1 })).toMatch(/\$id and \$at only/)
+    // A claim code comes with a reset, and nothing else.
+    const $claimCode = '0123456789ABCDEFGHJK'
+    expect(attributes(plug, { ...base, $claimCode })).toMatch(/^\$claimCode comes with/)
+    expect(attributes(plug, { ...base, $other: 1 })).toMatch(
+      /there are \$id, \$at and, with a reset, \$claimCode only/,
+    )
+  })
+
+  it('that tell of a reset bring a claim code of 20 to 32 characters, where the model demands it', () => {
+    const reset = { 'BasicInformation.Leave': { FabricIndex: 1 }, $id: 'once' }
+    const code = '0123456789abcdefghjk'
+    for (const model of [plug, lock]) {
+      const checked = model.checkEvents({ ...reset, $claimCode: code })
+      expect(checked).toMatchObject({ ok: true, reset: true })
+      expect('claimCode' in checked && checked.claimCode?.reveal()).toBe(code.toUpperCase())
+      expect(JSON.stringify(checked)).not.toMatch(/0123456789/)
+    }
+    for (const $claimCode of [code.slice(1), code.repeat(2), `${code.slice(1)}u`, 5, null, {}]) {
+      expect(plug.checkEvents({ ...reset, $claimCode })).toMatchObject({
+        ok: false,
+        reason: expect.stringMatching(/^\$claimCode: expected/),
+      })
+    }
+    expect(plug.checkEvents(reset).ok).toBe(true)
+    expect(lock.checkEvents(reset)).toMatchObject({
+      ok: false,
+      reason: expect.stringMatching(/\$claimCode/),
+    })
   })
 
   it('are refused without any of their values in the reason', () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type AccountId, newId, Personal, Secret } from '../../src/core/index.ts'
 import type { MemberRole, ProvisionedDevice, Tenure, TenureChange } from '../../src/registry/index.ts'
-import { createWorld, refusal, type World } from './world.ts'
+import { createWorld, freshCode, refusal, type World } from './world.ts'
 
 const MINUTE_MS = 60_000
 
@@ -237,6 +237,83 @@ describe('another claim', () => {
     expect(rows).toEqual([{ reset: null }])
     await world.registry.release({ accountId: next.accountId, deviceId, history: 'kept' })
     expect(await refusal(claim(next, device))).toBe('claim_refused')
+  })
+})
+
+describe('a claim code that a device makes at its reset', () => {
+  const recordReset = (device: ProvisionedDevice, claimCode?: Secret, messageId: string = newId()) =>
+    world.registry.recordReset({ deviceId: device.deviceId, tenure: undefined, messageId, claimCode })
+  const shows = (device: ProvisionedDevice, claimCode: Secret) => ({ ...device, claimCode })
+  async function released(model?: string) {
+    const { device, deviceId, accountId, home } = await held(model)
+    await world.registry.release({ accountId, deviceId, history: 'kept' })
+    return { device, former: home, next: await world.settle() }
+  }
+
+  it('alone opens the next claim: the former household, which knows the label, is too late at once', async () => {
+    for (const model of ['hearth-lock', 'hearth-plug']) {
+      const { device, former, next } = await released(model)
+      const code = freshCode()
+      await recordReset(device, code)
+      expect(await refusal(claim(former, device))).toBe('claim_refused')
+      expect(await refusal(claim(next, shows(device, code)))).toBe(undefined)
+    }
+  })
+
+  it('is demanded by models that say so: a reset without one opens nothing', async () => {
+    const { device, former, next } = await released('hearth-lock')
+    await recordReset(device)
+    for (const home of [former, next]) expect(await refusal(claim(home, device))).toBe('claim_refused')
+  })
+
+  it('is demanded of every device that brought one before', async () => {
+    const { device, next } = await released('hearth-plug')
+    const [code, later] = [freshCode(), freshCode()]
+    await recordReset(device, code)
+    await claim(next, shows(device, code))
+    const { deviceId } = device
+    await world.registry.release({ accountId: next.accountId, deviceId, history: 'kept' })
+    await recordReset(device)
+    for (const each of [device, shows(device, code)]) {
+      expect(await refusal(claim(next, each))).toBe('claim_refused')
+    }
+    await recordReset(device, later)
+    expect(await refusal(claim(next, shows(device, code)))).toBe('claim_refused')
+    expect(await refusal(claim(next, shows(device, later)))).toBe(undefined)
+  })
+
+  it('takes the place of the label’s before the first claim, too', async () => {
+    const device = await world.provisionOne('hearth-plug')
+    world.online.add(device.deviceId)
+    const code = freshCode()
+    await recordReset(device, code)
+    const home = await world.settle()
+    expect(await refusal(claim(home, device))).toBe('claim_refused')
+    expect(await refusal(claim(home, shows(device, code)))).toBe(undefined)
+  })
+
+  it('is changed by no repetition of the same reset, and is not another device’s', async () => {
+    const { device, next } = await released()
+    const other = await world.provisionOne('hearth-lock')
+    const code = freshCode()
+    await recordReset(device, code, 'once')
+    await recordReset(device, freshCode(), 'once')
+    expect(await refusal(recordReset(other, code))).toBe('conflict')
+    expect(await refusal(claim(next, shows(device, code)))).toBe(undefined)
+  })
+
+  it('stands nowhere in plain, and by no length whether there is one', async () => {
+    const [{ device }, { device: other }] = [await released('hearth-plug'), await released('hearth-plug')]
+    const code = freshCode()
+    await recordReset(device, code)
+    await recordReset(other)
+    const { rows } = await world.database.pool.query(
+      'select claim_code_digest, octet_length(reset) as length from registry.device where device_id in ($1, $2)',
+      [device.deviceId, other.deviceId],
+    )
+    for (const row of rows) expect(row.claim_code_digest).toHaveLength(32)
+    expect(JSON.stringify(rows)).not.toContain(code.reveal())
+    expect(new Set(rows.map((row) => row.length)).size).toBe(1)
   })
 })
 

@@ -11,7 +11,7 @@ import {
   type TenureId,
 } from '../../src/core/index.ts'
 import type { Act, ProvisionedDevice, Registry } from '../../src/registry/index.ts'
-import { createWorld, type World } from './world.ts'
+import { createWorld, freshCode, type World } from './world.ts'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
@@ -163,12 +163,16 @@ const steps = [
       const messageId = (again && life.resetIds.at(-1)) || randomUUID()
       const known = life.resetIds.includes(messageId)
       const registry = at(real.registries, r)
-      const { deviceId } = at(real.devices, d)
+      const it = at(real.devices, d)
+      const { deviceId } = it
+      const claimCode = life.possession ? undefined : freshCode()
       const { tenureEnded } = await registry.recordReset({
         deviceId,
         tenure: await registry.currentTenure(deviceId),
         messageId,
+        claimCode,
       })
+      if (claimCode && !known) it.claimCode = claimCode
       const ends = !known && life.possession && life.holder !== undefined
       expect(tenureEnded).toBe(ends)
       if (known) return

@@ -157,14 +157,14 @@ describe('a claim', () => {
   })
 
   it('takes the code however it was typed or scanned', async () => {
-    const plain = device.claimCode.reveal().replaceAll('-', '')
-    const spellings = [
-      plain.toLowerCase(),
-      ` ${plain.replace(/(..)/g, '$1 ')}`,
-      `HEARTH:1:${plain}`,
-      plain.replaceAll('1', 'l').replaceAll('0', 'O'),
+    const spellings: ((plain: string) => string)[] = [
+      (plain) => plain.toLowerCase(),
+      (plain) => ` ${plain.replace(/(..)/g, '$1 ')}`,
+      (plain) => `HEARTH:1:${plain}`,
+      (plain) => plain.replaceAll('1', 'l').replaceAll('0', 'O'),
     ]
-    for (const spelling of spellings) {
+    for (const spell of spellings) {
+      const spelling = spell(device.claimCode.reveal().replaceAll('-', ''))
       const { accountId, household } = await world.settle()
       const fresh = { accountId, householdId: household.householdId, code: new Secret(spelling) }
       expect([spelling.length, await refusal(world.registry.claim(fresh))]).toEqual([

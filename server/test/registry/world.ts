@@ -1,6 +1,14 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { type AccountId, type Bus, type DeviceId, newId, Personal, silentLog } from '../../src/core/index.ts'
+import {
+  type AccountId,
+  type Bus,
+  type DeviceId,
+  newId,
+  Personal,
+  Secret,
+  silentLog,
+} from '../../src/core/index.ts'
 import { createKeys, keysMigrations, memoryKeyProvider } from '../../src/keys/index.ts'
 import {
   createRegistry,
@@ -50,9 +58,23 @@ export async function createWorld() {
       const [device] = await registry.provision({ modelId: id, count: 1 }, { withPassword })
       return device as ProvisionedDevice
     },
-    /** The device says that it was physically reset, in the tenure that it is in. */
-    async reset({ deviceId }: { deviceId: DeviceId }, messageId: string = randomUUID()): Promise<void> {
-      await registry.recordReset({ deviceId, messageId, tenure: await registry.currentTenure(deviceId) })
+    /**
+     * The device says that it was physically reset, in the tenure that it is in. Where its model demands it, it shows a new
+     * claim code from now on.
+     */
+    async reset(
+      device: { deviceId: DeviceId; claimCode?: Secret },
+      messageId: string = randomUUID(),
+    ): Promise<void> {
+      const { deviceId } = device
+      const { rows } = await database.pool.query(
+        "select definition ->> 'reset' as reset from registry.device join registry.model using (model_id) where device_id = $1",
+        [deviceId],
+      )
+      const claimCode = rows[0].reset === 'fresh-code' ? freshCode() : undefined
+      const tenure = await registry.currentTenure(deviceId)
+      await registry.recordReset({ deviceId, messageId, tenure, claimCode })
+      if (claimCode) device.claimCode = claimCode
     },
     /** An account with a household of its own. */
     async settle(name = 'Home'): Promise<{ accountId: AccountId; household: Household }> {
@@ -64,6 +86,12 @@ export async function createWorld() {
       await database.drop()
     },
   }
+}
+
+/** As a device makes one at a reset: 100 bits. */
+export function freshCode(): Secret {
+  const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+  return new Secret(Array.from(randomBytes(20), (byte) => alphabet[byte % 32]).join(''))
 }
 
 /** The code of the AppError that the work throws; undefined when it does not. */

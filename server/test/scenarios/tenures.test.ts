@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { MqttClient } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { newReset } from '../../src/simulator/reset.ts'
 import { claim, connect, type FactoryDevice, provision, settle, signUp } from '../support/household.ts'
 import { createInstallation, type Installation } from '../support/installation.ts'
 
@@ -56,8 +56,11 @@ describe('the life of a device over two homes', () => {
     clients
       .get(device)
       ?.publishAsync(`hearth/1/${device.deviceId}/${topic}`, JSON.stringify(payload), { qos: 1 })
-  const pressReset = (device: FactoryDevice) =>
-    say(device, 'events', { 'BasicInformation.Leave': { FabricIndex: 1 }, $id: randomUUID() })
+  const pressReset = async (device: FactoryDevice) => {
+    const { code, payload } = newReset()
+    await say(device, 'events', payload)
+    device.claimCode = code.reveal()
+  }
 
   it('a bulb that is reset by hand is free for whoever has it, and its old home is told', async () => {
     await online(bulb)
@@ -103,13 +106,17 @@ describe('the life of a device over two homes', () => {
     await grace(['release', 'Gate', '--destroy-history'])
     expect(await grace(['past'])).not.toContain('Gate')
     expect((await at.cli(['claim', lock.claimCode])).code).toBe(1)
+    const label = lock.claimCode
     await vi.waitFor(
       async () => {
-        await pressReset(lock)
+        const printed = await ada(['press-reset', lock.folder, '--mqtt', `mqtts://127.0.0.1:${at.mqttPort}`])
+        lock.claimCode = printed.split('\n', 1)[0] ?? ''
         await claim(at, lock, 'Front door')
       },
-      { timeout: 20_000 },
+      { timeout: 30_000 },
     )
+    expect(lock.claimCode).toMatch(/^([0-9A-Z]{4}-){4}[0-9A-Z]{4}$/)
+    expect(lock.claimCode).not.toBe(label)
     expect(await ada(['devices'])).toContain('Front door')
   }, 60_000)
 

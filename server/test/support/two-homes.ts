@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import type { IConnectPacket } from 'mqtt-packet'
 import { vi } from 'vitest'
 import { type Client, isClientError, type LiveUpdate } from '../../src/client/index.ts'
 import { isAppError } from '../../src/core/index.ts'
 import type { ProvisionedDevice } from '../../src/registry/index.ts'
+import { newReset } from '../../src/simulator/reset.ts'
 import { RawClient } from '../gateway/raw-client.ts'
 import { newCustomer, provisionDevice, type Rooms, type RoomsOptions } from './start-rooms.ts'
 
@@ -180,9 +180,10 @@ export async function createTwoHomes(former: Rooms, next: Rooms) {
   /** The device says that it was reset, over the session that it has, or else over a new one. */
   async function pressReset(device: Thing): Promise<void> {
     if (device.socket.ended) device.socket = await connected(next, device)
-    const leave = { 'BasicInformation.Leave': { FabricIndex: 1 }, $id: randomUUID() }
-    const code = await say(device, 'events', leave)
-    if (code !== 0) throw new Error(`the reset was refused: ${code}`)
+    const { code, payload } = newReset()
+    const answer = await say(device, 'events', payload)
+    if (answer !== 0) throw new Error(`the reset was refused: ${answer}`)
+    device.claimCode = code
   }
 
   return {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { expect, vi } from 'vitest'
 import type { TenureId } from '../../../src/core/index.ts'
 import { outcome, say, type Watch, watch } from '../two-homes.ts'
-import { mayInHome, mayOn, mayReadPast, type ReferenceHomes } from './reference.ts'
+import { mayInHome, mayOn, mayReadCommand, mayReadPast, type ReferenceHomes } from './reference.ts'
 import { ACCOUNTS, at, HOMES, heard, patience, type Real, type Watching } from './world.ts'
 
 const everybodyInHomes = () =>
@@ -47,8 +47,9 @@ export async function probe(m: ReferenceHomes, real: Real): Promise<void> {
         allowed: mayInHome(m, who, home, 'view'),
       })
     })
-    for (const { commandId, d, tenure } of real.asked.slice(-2)) {
-      const allowed = at(m.devices, d).tenure === tenure && mayOn(m, who, d, 'view')
+    for (const command of real.asked.slice(-2)) {
+      const { commandId, d } = command
+      const allowed = mayReadCommand(m, who, command)
       const work = client.request('GET', `/v1/commands/${commandId}`)
       asked.push({ what: `${who} asks what became of ${commandId} on ${d}`, work, allowed })
     }

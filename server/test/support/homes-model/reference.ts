@@ -14,6 +14,8 @@ export interface ReferenceHomes {
 export interface Member {
   role: 'owner' | 'adult' | 'guest'
   untilMs?: number
+  /** When this guest came in, or last got other terms: what was asked of a device before is not shown. */
+  sinceMs?: number
   /** Hours of every day in UTC. */
   hours?: readonly [from: number, to: number] | undefined
   /** By device: as it was said in the invitation. */
@@ -62,6 +64,17 @@ export function mayOn(
   const grant = member.grants?.get(tenure)
   if (!grant || !isWithin(member, m.nowMs)) return false
   return act === 'view' || (act === 'control' && grant === 'control')
+}
+
+export function mayReadCommand(
+  m: ReferenceHomes,
+  who: number,
+  command: { d: number; tenure: number; by: number; atMs: number },
+): boolean {
+  const { home, tenure } = m.devices[command.d] as Device
+  if (tenure !== command.tenure || !mayOn(m, who, command.d, 'view')) return false
+  const member = home === undefined ? undefined : m.members[home]?.get(who)
+  return member?.role !== 'guest' || command.by === who || command.atMs >= (member.sinceMs ?? 0)
 }
 
 export function mayInHome(
@@ -120,5 +133,5 @@ export function comeIn(m: ReferenceHomes, home: number, who: number, as: Member)
     const { home: holder, tenure } = m.devices[device] as Device
     if (holder === home) grants.set(tenure, act)
   }
-  m.members[home]?.set(who, { ...as, grants })
+  m.members[home]?.set(who, { ...as, grants, sinceMs: m.nowMs })
 }

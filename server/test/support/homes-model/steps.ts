@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, vi } from 'vitest'
+import { newReset } from '../../../src/simulator/reset.ts'
 import { type Command, outcome, say } from '../two-homes.ts'
 import { probe } from './probe.ts'
 import {
@@ -177,8 +177,11 @@ const isReset = kind<{ d: number }>({
   all: online,
   allows: () => true,
   async tries({ real }, { d }) {
-    const leave = { 'BasicInformation.Leave': { FabricIndex: 1 }, $id: randomUUID() }
-    return (await say(at(real.things, d), 'events', leave)) === 0
+    const thing = at(real.things, d)
+    const { code, payload } = newReset()
+    if ((await say(thing, 'events', payload)) !== 0) return false
+    thing.claimCode = code
+    return true
   },
   async after({ m, real }, { d }) {
     const it = at(m.devices, d)
@@ -319,7 +322,7 @@ const commands = kind<{ who: number; d: number }>({
     if (!(await done(work))) return false
     const untilMs = m.nowMs + (it.guarding ? 10_000 : HOUR_MS)
     const { commandId } = await work
-    real.asked.push({ commandId, d, tenure: it.tenure })
+    real.asked.push({ commandId, d, tenure: it.tenure, by: who, atMs: m.nowMs })
     it.waiting.push({ commandId, by: who, tenure: it.tenure, untilMs })
     return true
   },

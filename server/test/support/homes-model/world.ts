@@ -46,7 +46,7 @@ export interface Real extends People {
   things: (Thing & { commands: string[]; maybe: Set<string> })[]
   tenureIds: Map<number, TenureId>
   codes: string[]
-  asked: { commandId: string; d: number; tenure: number }[]
+  asked: { commandId: string; d: number; tenure: number; by: number; atMs: number }[]
   offered: string[]
   watching: Watching[]
 }
