@@ -58,9 +58,7 @@ export function addOperatorCommands(program: Command, context: CliContext): void
 
   const operators = program
     .command('operators')
-    .description(
-      'list the operators; "operators invite", "roles" and "remove" change them (security officers)',
-    )
+    .description('list the operators; "operators invite", "roles" and "remove" change them (role security)')
     .summary('list, invite, change, remove operators')
   operators.action(async () => await list(context))
   operators

@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises'
-import { Writable } from 'node:stream'
+import { type Readable, Writable } from 'node:stream'
 import { AppError, Secret } from '../core/index.ts'
 
 /** Where a command reads and writes: the process's own streams, or a test's. */
@@ -45,6 +45,7 @@ export function table(
 /** Asks for a line that may be seen as it is typed; empty when there is nothing to read. */
 export async function ask({ stdin, stderr }: Terminal, question: string): Promise<string> {
   stderr.write(question)
+  if (!stdin.isTTY) return (await lineOf(stdin))?.trim() ?? ''
   const lines = createInterface({ input: stdin })
   try {
     for await (const line of lines) return line.trim()
@@ -66,24 +67,55 @@ export async function askSecret(terminal: Terminal, question: string): Promise<S
  * @throws AppError invalid_request when there is nothing to read
  */
 export async function askSecrets(terminal: Terminal, questions: readonly string[]): Promise<Secret[]> {
-  const { stdin, stderr } = terminal
-  const show = (text: string) => stdin.isTTY && stderr.write(text)
-  const hidden = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const lines = createInterface({ input: stdin, output: hidden, terminal: stdin.isTTY ?? false })
+  const { stdin } = terminal
   const answers: Secret[] = []
-  show(questions[0] ?? '')
+  if (stdin.isTTY) await typeUnseen(terminal, questions, answers)
+  else
+    for (const _question of questions) {
+      const line = await lineOf(stdin)
+      if (line === undefined) break
+      answers.push(new Secret(line))
+    }
+  const unanswered = questions[answers.length]
+  if (unanswered === undefined) return answers
+  throw new AppError('invalid_request', { message: `Nothing was given for "${unanswered.trim()}".` })
+}
+
+async function typeUnseen(
+  { stdin, stderr }: Terminal,
+  questions: readonly string[],
+  answers: Secret[],
+): Promise<void> {
+  const hidden = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const lines = createInterface({ input: stdin, output: hidden, terminal: true })
+  stderr.write(questions[0] ?? '')
   try {
     for await (const line of lines) {
       answers.push(new Secret(line))
-      show('\n')
+      stderr.write('\n')
       const question = questions[answers.length]
-      if (question === undefined) return answers
-      show(question)
+      if (question === undefined) return
+      stderr.write(question)
     }
   } finally {
     lines.close()
   }
-  throw new AppError('invalid_request', {
-    message: `Nothing was given for "${questions[answers.length]?.trim()}".`,
-  })
+}
+
+/** One line of a pipe, and not a byte more: what follows is for the next question, which may come much later. */
+async function lineOf(stdin: NodeJS.ReadableStream): Promise<string | undefined> {
+  const parts: Buffer[] = []
+  for await (const chunk of (stdin as Readable).iterator({ destroyOnReturn: false })) {
+    const bytes = Buffer.from(chunk)
+    const end = bytes.indexOf('\n')
+    parts.push(end < 0 ? bytes : bytes.subarray(0, end))
+    if (end < 0) continue
+    if (end + 1 < bytes.length) stdin.unshift(bytes.subarray(end + 1))
+    return textOf(parts)
+  }
+  return parts.length > 0 ? textOf(parts) : undefined
+}
+
+function textOf(parts: Buffer[]): string {
+  return Buffer.concat(parts).toString().replace(/\r$/, '')
 }

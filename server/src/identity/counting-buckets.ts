@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { Clock } from '../core/index.ts'
 import type { Allowance } from './face.ts'
 
@@ -24,14 +24,14 @@ export type CountingBuckets = (name: string) => CountingBucket
  * no name.
  */
 export function createCountingBuckets(o: { clock: Clock; allowance: Allowance }): CountingBuckets {
-  const key = randomBytes(32)
+  const key = randomBytes(32).toString('base64')
   /** When each cell's bucket is full again, as leaky buckets are kept (GCRA). */
   const fullAtMs = new Float64Array(ROWS * WIDTH)
   const intervalMs = o.allowance.everySeconds * 1_000
   const capacityMs = o.allowance.burst * intervalMs
 
   function cellsOf(name: string): number[] {
-    const digest = createHmac('sha256', key).update(name).digest()
+    const digest = hash('sha256', key + name, 'buffer')
     return Array.from({ length: ROWS }, (_, row) => row * WIDTH + (digest.readUInt32LE(row * 4) % WIDTH))
   }
   const owedMs = (cell: number, nowMs: number) => Math.max(0, (fullAtMs[cell] as number) - nowMs)
