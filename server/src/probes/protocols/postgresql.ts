@@ -17,6 +17,8 @@ export const postgresql: Probe = {
 
 const SSL_REQUEST = 80_877_103
 const PROTOCOL_3_0 = 196_608
+/** SQLSTATE's class: invalid authorization specification. */
+const NOT_AUTHORIZED = '28'
 const LONGEST_MESSAGE = 65_536
 const MOST_MESSAGES = 100
 /** Of images and tutorials. */
@@ -45,7 +47,12 @@ async function observe(target: Target): Promise<Observation> {
       evidence: 'no password is asked for; whoever names an existing role and database is in',
     }
   }
-  return seen.observation ?? { ...seen.facts, verdict: 'protected', evidence: 'refuses by its host rules' }
+  if (seen.observation) return seen.observation
+  if (seen.sqlState?.startsWith(NOT_AUTHORIZED)) {
+    return { ...seen.facts, verdict: 'protected', evidence: 'refuses by its host rules' }
+  }
+  // Starting, shutting down, full: that says nothing about who may read.
+  return { ...seen.facts, verdict: 'other', evidence: `refuses for now, with SQLSTATE ${seen.sqlState}` }
 }
 
 async function byDefaultPassword(target: Target, seen: Seen): Promise<Observation> {
@@ -72,6 +79,7 @@ interface Facts {
 interface Seen {
   state: 'in' | 'password-wanted' | 'no-such-role' | 'no-such-database' | 'refused'
   method?: string
+  sqlState?: string
   facts: Facts
   observation?: Observation
 }
@@ -133,7 +141,7 @@ async function readSignIn(connection: Connection, options: SignInOptions): Promi
   for (let messages = 0; messages < MOST_MESSAGES; messages += 1) {
     const { type, body } = await read(connection)
     if (type === 'N') continue
-    if (type === 'E') return { state: refusalOf(fieldsOf(body)), facts: facts() }
+    if (type === 'E') return { ...refusalOf(fieldsOf(body)), facts: facts() }
     if (type !== 'R' || body.length < 4) garbled()
     const kind = body.readInt32BE(0)
     if (kind === 0) return readData(connection, options, facts())
@@ -207,9 +215,8 @@ async function readData(connection: Connection, options: SignInOptions, facts: F
       connection.write(message('Q', `${query}\0`))
     } else if (type === 'D') count = cellOf(body)
     else if (type === 'E') {
-      const state = refusalOf(fieldsOf(body))
       // Such as a connection pool's, which asks the database itself only now.
-      return { state, facts }
+      return { ...refusalOf(fieldsOf(body)), facts }
     }
   }
   return garbled()
@@ -230,9 +237,10 @@ function fieldsOf(body: Buffer): Map<string, string> {
 }
 
 /** By SQLSTATE and the name of the C function, for messages are in the server's language. */
-function refusalOf(fields: Map<string, string>): 'no-such-role' | 'no-such-database' | 'refused' {
-  const state = fields.get('C') ?? garbled()
-  if (!/^[0-9A-Z]{5}$/.test(state)) garbled()
-  if (state === '3D000') return 'no-such-database'
-  return state === '28000' && fields.get('R') === 'InitializeSessionUserId' ? 'no-such-role' : 'refused'
+function refusalOf(fields: Map<string, string>): Pick<Seen, 'state' | 'sqlState'> {
+  const sqlState = fields.get('C') ?? garbled()
+  if (!/^[0-9A-Z]{5}$/.test(sqlState)) garbled()
+  if (sqlState === '3D000') return { state: 'no-such-database', sqlState }
+  const missing = sqlState === '28000' && fields.get('R') === 'InitializeSessionUserId'
+  return { state: missing ? 'no-such-role' : 'refused', sqlState }
 }

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { type RealServer, startPostgresql } from '../../support/real-servers/index.ts'
-import { resultOf } from '../listeners.ts'
+import { createListeners, resultOf } from '../listeners.ts'
 
 describe('PostgreSQL', () => {
   const started: RealServer[] = []
@@ -57,5 +57,24 @@ describe('PostgreSQL', () => {
     const port = await start({ hba: ['host all all 192.0.2.1/32 trust'] })
     const result = await resultOf(`postgresql://127.0.0.1:${port}`)
     expect(result).toMatchObject({ verdict: 'protected', evidence: 'refuses by its host rules' })
+  })
+
+  it('that is full or starting says nothing about who may read', async () => {
+    const listeners = createListeners()
+    const refusal = Buffer.from('SFATAL\0C57P03\0Mstarting up\0RProcessStartupPacket\0\0')
+    const head = Buffer.from('E\0\0\0\0', 'latin1')
+    head.writeInt32BE(refusal.length + 4, 1)
+    const port = await listeners.listen((socket) => {
+      socket.once('data', () => {
+        socket.write('N')
+        socket.once('data', () => socket.end(Buffer.concat([head, refusal])))
+      })
+    })
+    try {
+      const result = await resultOf(`postgresql://127.0.0.1:${port}`)
+      expect(result).toMatchObject({ verdict: 'other', evidence: 'refuses for now, with SQLSTATE 57P03' })
+    } finally {
+      await listeners.close()
+    }
   })
 })

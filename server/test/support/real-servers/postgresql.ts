@@ -1,5 +1,6 @@
 import { chmod, chown, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import pg from 'pg'
 import { provideBinaries } from '../../../src/embedded/binaries.ts'
 import { type ServiceUser, serviceUser } from '../../../src/embedded/service-user.ts'
 import { makeCertificate } from './certificate.ts'
@@ -44,6 +45,7 @@ export async function startPostgresql(o: {
       const line = [postgres, '-D', data, ...settings.flatMap((setting) => ['-c', setting])]
       return user ? as(user, line).slice(1) : ['-c', 'exec "$@"', 'sh', ...line]
     },
+    ready: ({ port }) => hasStarted(port),
   })
 }
 
@@ -62,6 +64,28 @@ async function handedOver(
   await own(join(directory, 'data'))
   return own
 }
+
+/** It takes connections before, and refuses whoever asks. Any other refusal is that of a server which has started. */
+async function hasStarted(port: number): Promise<boolean> {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port,
+    user: 'nobody',
+    database: 'postgres',
+    password: '',
+  })
+  try {
+    await client.connect()
+    return true
+  } catch (error) {
+    const { code = '' } = error as { code?: string }
+    return code !== 'ECONNREFUSED' && code !== STARTING_UP
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+const STARTING_UP = '57P03'
 
 /** PostgreSQL does not run as root. */
 function as(user: ServiceUser | undefined, line: string[]): string[] {
