@@ -1,5 +1,5 @@
 import { AppError, type Bus, type Clock, endlessLease, type Log, type Secret } from '../core/index.ts'
-import type { Guard, Reset } from '../guard/index.ts'
+import type { Exposures, Guard, Reset } from '../guard/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Insight } from '../insight/index.ts'
@@ -18,6 +18,7 @@ import { disputeRoutes } from './disputes.ts'
 import { emailAddressRoutes } from './email-address.ts'
 import { erasureRoutes } from './erasure.ts'
 import { exportRoutes } from './export.ts'
+import { exposureRoutes } from './exposures.ts'
 import { findingRoutes } from './findings.ts'
 import { healthRoutes } from './health.ts'
 import { householdLogRoutes } from './household-log.ts'
@@ -65,6 +66,7 @@ export interface ApiOptions {
   privacy: Privacy
   guard: Guard
   reset: Reset
+  exposures: Exposures
   log: Log
   clock: Clock
   listen: {
@@ -120,7 +122,8 @@ export function createApi(options: ApiOptions): Api {
   })
 
   async function build(): Promise<{ app: App; ops: App | undefined }> {
-    const { identity, vault, mail, registry, home, insight, privacy, guard, reset, clock, log } = options
+    const { identity, vault, mail, registry, home, insight, privacy, guard, reset, exposures, clock, log } =
+      options
     const app = createServer({
       limits,
       log,
@@ -156,6 +159,7 @@ export function createApi(options: ApiOptions): Api {
       privacy,
       guard,
       reset,
+      exposures,
       live,
       ready,
       url: () => url,
@@ -190,6 +194,7 @@ export function createApi(options: ApiOptions): Api {
     outboxRoutes(parts)
     auditRoutes(parts)
     resetRoutes(parts)
+    exposureRoutes(parts)
     copyRoutes(parts)
     metricRoutes(parts)
     storeRoutes(parts)

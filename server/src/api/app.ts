@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Clock, Log } from '../core/index.ts'
-import type { Guard, Reset } from '../guard/index.ts'
+import type { Exposures, Guard, Reset } from '../guard/index.ts'
 import type { Home } from '../home/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Insight } from '../insight/index.ts'
@@ -38,6 +38,7 @@ export interface RouteParts {
   insight: Insight
   privacy: Privacy
   guard: Guard
+  exposures: Exposures
   reset: Reset
   live: LiveStreams
   ready: () => boolean | Promise<boolean>

@@ -12,6 +12,7 @@ import { addDisputeCommands } from './disputes.ts'
 import { addDrillCommand } from './drill.ts'
 import { addEraseCommand } from './erase-me.ts'
 import { addExportCommand } from './export.ts'
+import { addExposureCommands } from './exposures.ts'
 import { addFactoryCommands } from './factory.ts'
 import { addFindingCommands } from './findings.ts'
 import { addHomeCommands } from './homes.ts'
@@ -123,6 +124,7 @@ function buildProgram(context: CliContext): Command {
   addFindingCommands(program, context)
   addAuditCommands(program, context)
   addResetCommands(program, context)
+  addExposureCommands(program, context)
   addCatalogueCommand(program, context)
   addCopyCommands(program, context)
   addMetricCommands(program, context)

@@ -36,6 +36,8 @@ export interface Mail {
   readonly sends: boolean
   /** What waits, newest first, at most 200; neither addressee nor content. */
   waiting(): Promise<WaitingLetter[]>
+  /** How many wait to be sent, or to be read by an operator. */
+  backlog(): Promise<number>
   /**
    * Opens a letter for an operator, who is the only way to its addressee while no SMTP server is configured; with one,
    * nobody reads other people's letters. Every showing is logged.

@@ -2,9 +2,10 @@ import type { Personal, Secret } from '../core/index.ts'
 import { accountLetters } from './account-letters.ts'
 import { guardLetters } from './guard-letters.ts'
 import { householdLetters } from './household-letters.ts'
+import { incidentLetters } from './incident-letters.ts'
 import type { Kind } from './letter-kind.ts'
 
-const catalogue = { ...accountLetters, ...householdLetters, ...guardLetters }
+const catalogue = { ...accountLetters, ...householdLetters, ...guardLetters, ...incidentLetters }
 
 type Catalogue = typeof catalogue
 export type LetterKind = keyof Catalogue

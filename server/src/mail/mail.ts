@@ -53,6 +53,7 @@ export function createMail(options: MailOptions): Mail {
     async waiting() {
       return (await outbox.newest(LISTED)).map(outline)
     },
+    backlog: outbox.count,
     async show(letterId, operator) {
       if (sender) {
         throw new AppError('conflict', {

@@ -49,6 +49,7 @@ export interface Outbox {
   removeQueuedBefore(ms: number): Promise<number>
   newest(limit: number): Promise<OutboxLetter[]>
   find(letterId: LetterId): Promise<OutboxLetter | undefined>
+  count(): Promise<number>
 }
 
 export function createOutbox(o: { database: Database; keys: Keys; clock: Clock }): Outbox {
@@ -173,6 +174,14 @@ export function createOutbox(o: { database: Database; keys: Keys; clock: Clock }
         .where('letter_id', '=', letterId)
         .executeTakeFirst()
       return row && open(row)
+    },
+
+    async count() {
+      const { count } = await tables
+        .selectFrom('mail.outbox')
+        .select(({ fn }) => fn.countAll<string>().as('count'))
+        .executeTakeFirstOrThrow()
+      return Number(count)
     },
   }
 }

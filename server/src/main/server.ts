@@ -24,7 +24,7 @@ import {
   type Gateway,
   gatewayMigrations,
 } from '../gateway/index.ts'
-import { anchorFile, createGuard, createReset, guardMigrations } from '../guard/index.ts'
+import { anchorFile, createExposures, createGuard, createReset, guardMigrations } from '../guard/index.ts'
 import { createHome, homeMigrations } from '../home/index.ts'
 import { createIdentity, identityMigrations } from '../identity/index.ts'
 import { createInsight, insightMigrations } from '../insight/index.ts'
@@ -42,6 +42,7 @@ import { createStream, streamMigrations } from '../stream/index.ts'
 import { createVault, vaultMigrations } from '../vault/index.ts'
 import { fieldCatalogue } from './catalogue.ts'
 import type { Config } from './config.ts'
+import { exposureParts } from './exposure-parts.ts'
 import { guardLetters } from './guard-letters.ts'
 import { householdLetters } from './household-letters.ts'
 import { lockDataDirectory } from './instance-lock.ts'
@@ -232,6 +233,14 @@ async function startRooms(
     touched: touchedBy(insight),
     connections: () => connectionsOf(gateway?.stats(), api?.stats()),
   })
+  const exposures = createExposures({
+    database,
+    keys,
+    clock,
+    log,
+    recordAct,
+    ...exposureParts({ insight, registry, vault, mail, findings: guard.findings, reset }),
+  })
   const ready = async () => bus.lease.holds() && (await answers(database))
   const stats = () => ({
     ...bus.stats(),
@@ -259,6 +268,8 @@ async function startRooms(
   closers.push(() => identity.close())
   await reset.start()
   closers.push(() => reset.close())
+  exposures.start()
+  closers.push(() => exposures.close())
 
   return {
     url: doors.url && url,
@@ -310,6 +321,7 @@ async function startRooms(
       insight,
       privacy: createPrivacy({ database, identity, vault, mail, registry, home, clock, log }),
       guard,
+      exposures,
       reset,
       log,
       clock,

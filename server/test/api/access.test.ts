@@ -118,6 +118,17 @@ const doors: Record<string, Who> = {
   'GET /v1/resets': ['engineer', 'security'],
   'GET /v1/resets/:resetId': ['engineer', 'security'],
   'GET /v1/devices/keeping-passwords': ['engineer', 'security'],
+  'POST /v1/affected': ['security'],
+  'GET /v1/affected': ['security'],
+  'GET /v1/affected/:affectedId': ['security'],
+  'GET /v1/affected/:affectedId/people': ['security'],
+  'GET /v1/affected/:affectedId/report': ['security'],
+  'GET /v1/notice-template': ['security'],
+  'POST /v1/notices': ['security'],
+  'GET /v1/notices': ['security'],
+  'GET /v1/notices/:noticeId': ['security'],
+  'GET /v1/notices/:noticeId/preview': ['security'],
+  'POST /v1/notices/:noticeId/send': ['security'],
   'GET /v1/audit': ['engineer', 'security'],
   'GET /v1/stores': ['engineer', 'security'],
   'POST /v1/stores': ['engineer', 'security'],
@@ -158,6 +169,8 @@ const bodies: Record<string, () => object | Promise<object>> = {
   'POST /v1/resets/plan': () => ({ scope: 'all', quietly: true }),
   'POST /v1/resets': () => ({ scope: 'all', quietly: true }),
   'POST /v1/stores': () => ({ address: 'store.example', name: 'x' }),
+  'POST /v1/affected': () => ({ store: 'x' }),
+  'POST /v1/notices': () => ({ affectedId: ID }),
   'POST /v1/operators/invitations': () => ({ roles: ['support'] }),
   'PUT /v1/operators/:accountId/roles': () => ({ roles: ['support'] }),
 }
@@ -203,7 +216,7 @@ describe('who gets past the door of which route', () => {
 
   beforeAll(async () => {
     rooms = await startRooms({
-      replace: ({ insight, home, registry, identity, vault, mail, privacy, guard, reset }) => ({
+      replace: ({ insight, home, registry, identity, vault, mail, privacy, guard, reset, exposures }) => ({
         home: watched(home),
         registry: watched(registry),
         identity: watched(identity),
@@ -212,6 +225,7 @@ describe('who gets past the door of which route', () => {
         privacy: watched(privacy),
         guard: watched(guard),
         reset: watched(reset),
+        exposures: watched(exposures),
         insight: watched(insight),
       }),
     })

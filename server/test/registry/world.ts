@@ -49,6 +49,7 @@ export async function createWorld() {
 
   return {
     database,
+    provider,
     registry,
     online,
     time,

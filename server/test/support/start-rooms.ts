@@ -29,8 +29,10 @@ import {
   gatewayMigrations,
 } from '../../src/gateway/index.ts'
 import {
+  createExposures,
   createGuard,
   createReset,
+  type Exposures,
   type Guard,
   type GuardOptions,
   guardMigrations,
@@ -54,6 +56,7 @@ import {
 } from '../../src/keys/index.ts'
 import { createMail, type Mail, mailMigrations, type SmtpOptions } from '../../src/mail/index.ts'
 import { fieldCatalogue } from '../../src/main/catalogue.ts'
+import { exposureParts } from '../../src/main/exposure-parts.ts'
 import { guardLetters } from '../../src/main/guard-letters.ts'
 import { householdLetters } from '../../src/main/household-letters.ts'
 import { connectionsOf, touchedBy } from '../../src/main/reset-parts.ts'
@@ -86,6 +89,7 @@ export interface Rooms {
   privacy: Privacy
   guard: Guard
   reset: Reset
+  exposures: Exposures
   gateway: Gateway
   api: Api
   url: string
@@ -96,7 +100,16 @@ export interface Rooms {
 
 type Replaceable = Pick<
   Rooms,
-  'insight' | 'home' | 'registry' | 'identity' | 'vault' | 'mail' | 'privacy' | 'guard' | 'reset'
+  | 'insight'
+  | 'home'
+  | 'registry'
+  | 'identity'
+  | 'vault'
+  | 'mail'
+  | 'privacy'
+  | 'guard'
+  | 'reset'
+  | 'exposures'
 >
 
 export interface RoomsOptions {
@@ -275,6 +288,12 @@ export async function startRooms({
     settleMs: 500,
     lookMs: resetLookMs,
   })
+  const exposures = createExposures({
+    ...common,
+    keys,
+    recordAct,
+    ...exposureParts({ insight, registry, vault, mail, findings: guard.findings, reset }),
+  })
   const privacy = createPrivacy({ ...common, identity, vault, mail, registry, home })
   const api = createApi({
     identity,
@@ -286,7 +305,8 @@ export async function startRooms({
     privacy,
     guard,
     reset,
-    ...replace?.({ insight, home, registry, identity, vault, mail, privacy, guard, reset }),
+    exposures,
+    ...replace?.({ insight, home, registry, identity, vault, mail, privacy, guard, reset, exposures }),
     clock,
     log,
     listen: { host: '127.0.0.1', port: 0 },
@@ -301,6 +321,7 @@ export async function startRooms({
   url = opened.url
   await identity.start()
   await reset.start()
+  exposures.start()
   return {
     database,
     provider,
@@ -318,12 +339,14 @@ export async function startRooms({
     privacy,
     guard,
     reset,
+    exposures,
     gateway,
     api,
     url,
     opsUrl: opened.opsUrl ?? '',
     mqttUrl: `mqtt://127.0.0.1:${plainPort}`,
     async close() {
+      await exposures.close()
       await reset.close()
       await api.close()
       await guard.close()
