@@ -86,8 +86,8 @@ export function addFindingCommands(program: Command, context: CliContext): void 
       })
       print(terminal, 'Closed.')
       if (finding.feedsCut.length > 0) {
-        print(terminal, 'What was cut stays cut until you resume it:')
-        for (const name of finding.feedsCut) print(terminal, `  npx hearthlock copy resume ${name}`)
+        print(terminal, 'What was cut stays cut until you reopen it:')
+        for (const name of finding.feedsCut) print(terminal, `  npx hearthlock copy reopen ${name}`)
       }
     })
 

@@ -5,6 +5,7 @@ import { type ProbeResult, probe, protocols } from '../probes/index.ts'
 import type { CliContext } from './context.ts'
 import { exitCodeOf, printResults, resultsAsJson } from './probe-report.ts'
 import { resultsAsSarif } from './probe-sarif.ts'
+import { probeStores } from './stores.ts'
 import { clean, print } from './terminal.ts'
 import { wholeNumber } from './whole-number.ts'
 
@@ -13,6 +14,7 @@ interface Options {
   sarif?: true
   output?: string
   file?: string
+  stores?: true
   only?: string[]
   timeout: number
   rate: number
@@ -43,6 +45,7 @@ export function addProbeCommand(program: Command, context: CliContext): void {
     .option('--sarif', 'as SARIF 2.1.0, for code scanning dashboards')
     .option('--output <file>', 'write the JSON, SARIF or table there, and show the table here')
     .option('--file <list>', 'addresses from a file, one a line; - reads standard input')
+    .option('--stores', 'what your installation watches, asked by its server (operators)')
     .option('--only <protocols>', 'only these, separated by commas', commaSeparated)
     .option('--timeout <seconds>', 'for one protocol at one port', wholeNumber(1, 120), 5)
     .option('--rate <connections>', 'at most so many connections a second', wholeNumber(1, 10_000), 50)
@@ -50,6 +53,11 @@ export function addProbeCommand(program: Command, context: CliContext): void {
       throw error.exitCode === 0 ? error : new CommanderError(WRONG_USE, error.code, error.message)
     })
     .action(async (given: string[], options: Options) => {
+      if (options.stores) {
+        if (given.length > 0) command.error('error: --stores, or addresses, not both')
+        await probeStores(context)
+        return
+      }
       if (options.json && options.sarif) command.error('error: --json or --sarif, not both')
       const addresses = [...given, ...(options.file === undefined ? [] : await listed(options.file))]
       if (addresses.length === 0) command.error('error: give at least one ADDRESS, or a list with --file')

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { AppError } from '../core/index.ts'
 import type { CliContext } from './context.ts'
 import { localSecond } from './local-time.ts'
-import { print, table } from './terminal.ts'
+import { print, type Terminal, table } from './terminal.ts'
 
 interface StoreShape {
   key: string
@@ -21,20 +21,7 @@ export function addStoreCommands(program: Command, context: CliContext): void {
   const operator = () => context.as('operator')
   const all = async () => (await operator().request<{ stores: StoreShape[] }>('GET', '/v1/stores')).stores
 
-  const list = async () => show(await all())
-  function show(stores: StoreShape[]): void {
-    table(terminal, {
-      header: ['VERDICT', 'NAME', 'ADDRESS', 'LOOKED AT', 'EVIDENCE'],
-      rows: stores.map(({ verdict, name, address, fed, lookedAt, evidence }) => [
-        verdict,
-        fed ? `${name} (fed)` : name,
-        address,
-        lookedAt ? localSecond(lookedAt) : '',
-        evidence ?? '',
-      ]),
-      none: 'Nothing is watched.',
-    })
-  }
+  const list = async () => show(terminal, await all())
 
   const stores = program
     .command('stores')
@@ -74,11 +61,29 @@ export function addStoreCommands(program: Command, context: CliContext): void {
   stores
     .command('probe')
     .description('look at all of them now; the exit code is 1 when one is open')
-    .action(async () => {
-      const { stores: seen } = await operator().request<{ stores: StoreShape[] }>('POST', '/v1/stores/probe')
-      show(seen)
-      if (seen.some(isHarmful)) process.exitCode = 1
-    })
+    .action(async () => await probeStores(context))
+}
+
+/** Has everything that is watched looked at now, by the server. */
+export async function probeStores(context: CliContext): Promise<void> {
+  const path = '/v1/stores/probe'
+  const { stores } = await context.as('operator').request<{ stores: StoreShape[] }>('POST', path)
+  show(context.terminal, stores)
+  if (stores.some(isHarmful)) process.exitCode = 1
+}
+
+function show(terminal: Terminal, stores: StoreShape[]): void {
+  table(terminal, {
+    header: ['VERDICT', 'NAME', 'ADDRESS', 'LOOKED AT', 'EVIDENCE'],
+    rows: stores.map(({ verdict, name, address, fed, lookedAt, evidence }) => [
+      verdict,
+      fed ? `${name} (fed)` : name,
+      address,
+      lookedAt ? localSecond(lookedAt) : '',
+      evidence ?? '',
+    ]),
+    none: 'Nothing is watched.',
+  })
 }
 
 /** Metrics on a loopback address answer anybody on the machine by design. */

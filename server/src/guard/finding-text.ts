@@ -42,6 +42,6 @@ export function nextSteps({ findingId, kind, cut, storeKey, state }: Finding): s
     ...lookAgain,
     `hearthlock findings close ${findingId}`,
     // Two acts: a feed that was cut does not come back with the finding's end.
-    ...cut.map((name) => `hearthlock copy resume ${name}`),
+    ...cut.map((name) => `hearthlock copy reopen ${name}`),
   ]
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { lookAtDoors, lookAtFiles, lookAtPostgresSocket, type Watched } from '../guard/index.ts'
 import type { Config } from './config.ts'
 
@@ -71,9 +72,15 @@ export function ownStores(o: {
       const look = () => lookAtPostgresSocket(socketPath)
       found.push(here('database', 'database', socketPath, { look }))
     } else if (config.databaseUrl) {
-      const url = new URL(config.databaseUrl.reveal())
-      const address = `postgresql://${url.host || 'localhost'}`
-      found.push({ key: 'own:database', name: 'database', address, fed: false, here: false })
+      // Read by the driver itself, which knows each way to write such a URL.
+      const { host, port } = new pg.Client({ connectionString: config.databaseUrl.reveal() })
+      if (host.startsWith('/')) {
+        const path = join(host, `.s.PGSQL.${port}`)
+        found.push(here('database', 'database', path, { look: () => lookAtPostgresSocket(path) }))
+      } else {
+        const address = `postgresql://${at(host, port)}`
+        found.push({ key: 'own:database', name: 'database', address, fed: false, here: false })
+      }
     }
     return found
   }

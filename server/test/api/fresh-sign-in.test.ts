@@ -14,6 +14,8 @@ const operators = [
   ['POST', '/v1/operators/invitations', { roles: ['support'] }],
   ['PUT', '/v1/operators/0f8fad5b-d9cb-469f-a165-70867728950e/roles', { roles: ['support'] }],
   ['DELETE', '/v1/operators/0f8fad5b-d9cb-469f-a165-70867728950e', undefined],
+  ['DELETE', '/v1/stores/0f8fad5b-d9cb-469f-a165-70867728950e', undefined],
+  ['POST', '/v1/findings/1/close', {}],
 ] as const
 
 describe('a sign-in of more than ten minutes ago', () => {
@@ -47,7 +49,7 @@ describe('a sign-in of more than ten minutes ago', () => {
   it.each([...customers, ...operators])(
     'does not do for %s %s, and a fresh one does',
     async (method, path, body) => {
-      const client = path.startsWith('/v1/operators') ? operator : customer
+      const client = path.startsWith('/v1/me') ? customer : operator
       ageMs = 11 * 60_000
       expect(await codeOf(client, method, path, body)).toBe('fresh_sign_in_needed')
       ageMs = 0

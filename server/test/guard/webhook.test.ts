@@ -92,6 +92,7 @@ describe('the webhook', () => {
     await until(() => receiver.calls.length > 0)
     world.clock.advance(6)
     await until(() => receiver.calls.length > 1)
+    expect(new Set(receiver.calls.map(({ path }) => path))).toEqual(new Set(['/pages']))
     expect(
       (await world.database.pool.query('select attempts from guard.webhook')).rows[0].attempts,
     ).toBeGreaterThan(0)

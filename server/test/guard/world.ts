@@ -119,6 +119,7 @@ export async function until(isSo: () => boolean | Promise<boolean>): Promise<voi
 }
 
 export interface Call {
+  path: string | undefined
   headers: IncomingHttpHeaders
   body: string
 }
@@ -130,7 +131,7 @@ export async function startReceiver(answer: (call: Call) => number = () => 204) 
     const chunks: Buffer[] = []
     request.on('data', (chunk) => chunks.push(chunk))
     request.on('end', () => {
-      const call = { headers: request.headers, body: Buffer.concat(chunks).toString() }
+      const call = { path: request.url, headers: request.headers, body: Buffer.concat(chunks).toString() }
       calls.push(call)
       response.writeHead(answer(call), { location: '/elsewhere' }).end()
     })

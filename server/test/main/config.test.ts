@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -204,4 +204,54 @@ describe('mail', () => {
       expect(refusal(env).message).toMatch(/^HEARTHLOCK_MAIL_FROM must be/)
     },
   )
+})
+
+describe('the guard', () => {
+  const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
+  const url = 'https://pager.example/hook'
+
+  it('calls nobody unless a webhook and its secret are named, and looks every 5 seconds and 2 minutes', () => {
+    const intervals = { fedMs: 5_000, otherMs: 120_000 }
+    expect(readConfig({}, {}, machine).guard).toEqual({ webhook: undefined, intervals })
+    const { webhook } = readConfig(
+      { HEARTHLOCK_GUARD_WEBHOOK_URL: url, HEARTHLOCK_GUARD_WEBHOOK_SECRET: secret },
+      {},
+      machine,
+    ).guard
+    expect(webhook?.url.reveal()).toBe(url)
+    expect(JSON.stringify(webhook)).not.toMatch(/whsec|pager/)
+    for (const half of [{ HEARTHLOCK_GUARD_WEBHOOK_URL: url }, { HEARTHLOCK_GUARD_WEBHOOK_SECRET: secret }]) {
+      expect(refusal(half).message).toContain('together')
+    }
+  })
+
+  it('takes the secret from a file that nobody else can read', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hearthlock-config-'))
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const file = join(folder, 'webhook.secret')
+    const env = { HEARTHLOCK_GUARD_WEBHOOK_URL: url, HEARTHLOCK_GUARD_WEBHOOK_SECRET_FILE: file }
+    expect(refusal(env).message).toContain('cannot be read')
+    writeFileSync(file, `${secret}\n`, { mode: 0o644 })
+    expect(refusal(env).message).toContain('chmod 600')
+    chmodSync(file, 0o600)
+    expect(readConfig(env, {}, machine).guard.webhook?.secret.reveal()).toBe(secret)
+    expect(refusal({ ...env, HEARTHLOCK_GUARD_WEBHOOK_SECRET: secret }).message).toContain('not both')
+  })
+
+  it.each(['http://pager.example/hook', 'pager.example', 'https://user:marked@pager.example/'])(
+    'does not call %s',
+    (wrong) => {
+      const env = { HEARTHLOCK_GUARD_WEBHOOK_URL: wrong, HEARTHLOCK_GUARD_WEBHOOK_SECRET: secret }
+      const { message } = refusal(env)
+      expect(message).toMatch(/^HEARTHLOCK_GUARD_WEBHOOK_URL must/)
+      expect(message).not.toContain('marked')
+    },
+  )
+
+  it('refuses a secret that is none, and intervals at which nothing would be noticed', () => {
+    const env = { HEARTHLOCK_GUARD_WEBHOOK_URL: url, HEARTHLOCK_GUARD_WEBHOOK_SECRET: 'marked' }
+    expect(refusal(env).message).toMatch(/^HEARTHLOCK_GUARD_WEBHOOK_SECRET must be whsec_/)
+    expect(refusal({ HEARTHLOCK_GUARD_FEED_INTERVAL_SECONDS: '0' }).message).toContain('1 to 60')
+    expect(refusal({ HEARTHLOCK_GUARD_INTERVAL_SECONDS: '86400' }).message).toContain('5 to 3600')
+  })
 })
