@@ -8,6 +8,7 @@ import { wholeNumber } from './whole-number.ts'
 interface DrillCommandOptions {
   households: number
   size: number
+  tries: number
   json?: true
   html?: string
 }
@@ -21,6 +22,12 @@ export function addDrillCommand(program: Command, context: CliContext): void {
     .summary('prove that a stolen copy is hollow')
     .option('--households <count>', 'how many marked households live there, 2 to 20', wholeNumber(2, 20), 3)
     .option('--size <events>', 'how many events their devices report', wholeNumber(0, 10_000_000), 500)
+    .option(
+      '--tries <count>',
+      'how many strings of the copy are tried at each door',
+      wholeNumber(10, 1_000_000),
+      600,
+    )
     .option('--json', 'the whole report as JSON')
     .option('--html <file>', 'write the report as a page of its own')
     .addHelpText('after', '\nExit code: 0 hollow, 1 not hollow, 2 not proved: the drill itself has failed.')
@@ -46,6 +53,8 @@ export function addDrillCommand(program: Command, context: CliContext): void {
             where: 'an installation of its own',
             target: installation.target(database),
             seeded,
+            doors: installation,
+            tries: options.tries,
             alsoKnown: [],
             printedForPerson: [installation.enrolmentCode],
             workFolder: tmpdir(),

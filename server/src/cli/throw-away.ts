@@ -1,13 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { spawn } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { AppError, type Database, Secret } from '../core/index.ts'
 import { databaseDump, type Target } from '../drill/index.ts'
 import { openRunningDatabase, readConfig } from '../main/index.ts'
+import { BIN, end, freePorts, started } from './server-process.ts'
+import { startStolenCopy } from './stolen-copy.ts'
 
 /** A whole installation of its own, with a process, ports on loopback, data and a root key, that goes when it is closed. */
 export interface ThrowAway {
@@ -29,8 +28,14 @@ export interface ThrowAway {
   close(): Promise<void>
 }
 
-const BIN = fileURLToPath(new URL('../../bin/hearthlock.js', import.meta.url))
-const START_SECONDS = 120
+/** The installation's own, of nobody: docs/threat-model.md, "What remains visible in a hollow copy". */
+const EXACT_TIMES = [
+  'core.migration.applied_at',
+  'guard.watch.round_at',
+  'guard.watch.until',
+  'home.command.due_ms',
+  'registry.server_identity.not_after',
+]
 
 /** @throws AppError start_refused with what it printed */
 export async function startThrowAway(nowMs: () => number): Promise<ThrowAway> {
@@ -89,6 +94,8 @@ export async function startThrowAway(nowMs: () => number): Promise<ThrowAway> {
         declaredPeers: [],
         dump: databaseDump(database),
         printed: () => printed,
+        exactTimes: EXACT_TIMES,
+        startStolenCopy: () => startStolenCopy(dataDir, env),
       }),
       close,
     }
@@ -98,28 +105,4 @@ export async function startThrowAway(nowMs: () => number): Promise<ThrowAway> {
       message: `The installation to be drilled did not start:\n${printed}`,
     })
   }
-}
-
-function started(server: ChildProcess, isReady: () => boolean): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const tooLate = setTimeout(() => reject(new Error('it took too long')), START_SECONDS * 1_000)
-  server.stdout?.on('data', () => isReady() && resolve())
-  server.once('exit', () => reject(new Error('it ended')))
-  return promise.finally(() => clearTimeout(tooLate))
-}
-
-async function end(server: ChildProcess): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null) return
-  const exited = once(server, 'exit')
-  server.kill('SIGINT')
-  await exited
-}
-
-/** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }

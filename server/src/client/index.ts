@@ -7,6 +7,7 @@ export {
   type SignUp,
 } from './client.ts'
 export { ClientError, isClientError } from './client-error.ts'
+export { newProofKey, type ProofKey } from './dpop.ts'
 export type { LiveOptions, LiveUpdate } from './live.ts'
 export { type PasskeyFile, passkeyFile } from './passkey-file.ts'
 export { patient, patiently } from './patiently.ts'

@@ -6,13 +6,18 @@ import { plantStore } from './control/planted-store.ts'
 import type { AttackReport, DrillReport, Finding, Target } from './face.ts'
 import type { Known } from './known.ts'
 import type { Seeded } from './seed/seed.ts'
+import { bruteForceStep, credentialSteps, joinStep } from './steps.ts'
 import { writeDumps } from './stores/dump.ts'
+import { readDumps } from './stores/dumped-rows.ts'
 import { type FoundStores, findStores } from './stores/find-stores.ts'
 
 export interface DrillOptions {
   where: string
   target: Target
-  seeded: Pick<Seeded, 'households' | 'devices' | 'events' | 'known' | 'spent'>
+  seeded: Seeded
+  doors: { url: string; mqttUrl: string }
+  /** How many strings of the copy are tried at each door. */
+  tries: number
   /** What the attacker holds beyond the marked households. */
   alsoKnown: readonly Known[]
   /** What a start prints for the person who started it; see docs/threat-model.md. */
@@ -22,6 +27,9 @@ export interface DrillOptions {
   nowMs: () => number
   onProgress: (what: string, fraction?: number) => void
 }
+
+/** Of each table, for what is tried row by row; everything is searched. */
+const ROWS_OF_EACH = 2_000
 
 export async function runDrill(options: DrillOptions): Promise<DrillReport> {
   const { target, seeded, onProgress } = options
@@ -52,7 +60,25 @@ export async function runDrill(options: DrillOptions): Promise<DrillReport> {
     })
     const missed = planted.known.filter((each) => !broken.found.some((hit) => hit.known === each))
     const attacks = searchReports(searched, planted.known, missed, known.length)
-    attacks.push(storesReport(found))
+    const rows = await readDumps(copy.dumps, ROWS_OF_EACH)
+    attacks.push(
+      await bruteForceStep(rows, known, planted, (done) => onProgress('trying what is small', done)),
+    )
+    const { visible, ...joined } = joinStep(rows, target, planted)
+    const credentials = await credentialSteps({
+      ...options.doors,
+      seeded,
+      rows,
+      printed: copy.printed,
+      privateKeys: searched.privateKeys,
+      planted,
+      tries: options.tries,
+      nowMs: options.nowMs,
+      onProgress: (done) => onProgress('trying every string at every door', done),
+    })
+    attacks.push(joined, ...credentials.attacks, storesReport(found))
+    onProgress('starting a stolen copy')
+    attacks.push(await stolenCopyStep(target))
 
     const namedPlanted = new Set(broken.found.map(({ known: { whose } }) => whose))
     const failures = [
@@ -72,8 +98,8 @@ export async function runDrill(options: DrillOptions): Promise<DrillReport> {
       verdict: failures.length > 0 ? 'not proved' : findings.length > 0 ? 'not hollow' : 'hollow',
       failures,
       peopleNamed: named.size,
-      credentialsAccepted: 0,
-      devicesMoved: 0,
+      credentialsAccepted: credentials.accepted,
+      devicesMoved: credentials.devicesMoved,
       undeclaredStores: undeclared.length,
       seeded: { households: seeded.households.length, devices: seeded.devices.length, events: seeded.events },
       stores: await Promise.all(
@@ -91,12 +117,16 @@ export async function runDrill(options: DrillOptions): Promise<DrillReport> {
         megabytesPerSecond: searched.bytes / 1_000 / Math.max(1, searched.tookMs),
       },
       attacks,
-      visible: [],
+      visible,
       control: {
         peopleNamed: namedPlanted.size,
-        credentialsAccepted: 0,
-        devicesMoved: 0,
-        of: { people: new Set(planted.known.map(({ whose }) => whose)).size, credentials: 0, devices: 0 },
+        credentialsAccepted: credentials.control.accepted,
+        devicesMoved: credentials.control.devicesMoved,
+        of: {
+          people: new Set(planted.known.map(({ whose }) => whose)).size,
+          credentials: credentials.control.of,
+          devices: credentials.control.ofDevices,
+        },
       },
     }
   } finally {
@@ -109,6 +139,8 @@ interface Copy {
   /** How files of the drill's own making are called in the report. */
   nameOf: Map<string, string>
   rows: number
+  dumps: string[]
+  printed: string
 }
 
 /** The bytes where they lie, and beside them what statements and the terminal show. */
@@ -124,17 +156,14 @@ async function takeCopy(
     files.map((path) => [path, `table ${path.slice(folder.length + 1, -'.ndjson'.length)}`]),
   )
   const copied = [...found.stores.flatMap((store) => store.files), ...files]
-  if (target.printed) {
-    const printed = join(work, 'printed')
-    const text = printedForPerson.reduce(
-      (kept, secret) => kept.replaceAll(secret.reveal(), ''),
-      target.printed(),
-    )
-    await writeFile(printed, text, { mode: 0o600 })
-    nameOf.set(printed, 'what it printed')
-    copied.push(printed)
-  }
-  return { files: [...new Set(copied)], nameOf, rows }
+  const printed = printedForPerson.reduce(
+    (kept, secret) => kept.replaceAll(secret.reveal(), ''),
+    target.printed?.() ?? '',
+  )
+  const path = join(work, 'printed')
+  await writeFile(path, printed, { mode: 0o600 })
+  nameOf.set(path, 'what it printed')
+  return { files: [...new Set([...copied, path])], nameOf, rows, dumps: files, printed }
 }
 
 function searchReports(
@@ -172,6 +201,34 @@ function searchReports(
   ]
 }
 
+/** A copy of the bytes, in the hands of somebody who has all of the software and not the root key. */
+async function stolenCopyStep({ startStolenCopy }: Target): Promise<AttackReport> {
+  const report: AttackReport = {
+    name: 'stolen copy, started',
+    tried: [],
+    notTried: [],
+    findings: [],
+    control: { planted: 0, missed: [] },
+  }
+  const outcome = await startStolenCopy?.()
+  if (outcome === undefined) report.notTried.push('a copy of this installation is not started beside it')
+  if (outcome === 'unclear')
+    report.notTried.push('the copy did not start, for another reason than its root key')
+  if (outcome === 'refused')
+    report.tried.push('a copy of the data, with a root key of the thief’s own: its start is refused')
+  if (outcome === 'started') {
+    const how = 'started with a root key of the thief’s own'
+    report.findings.push({
+      attack: report.name,
+      whose: 'everybody',
+      what: 'installation',
+      how,
+      where: 'the copy',
+    })
+  }
+  return report
+}
+
 /** A store that nobody declared is one that nobody watches. */
 function storesReport({ stores, processes, blind }: FoundStores): AttackReport {
   return {
@@ -191,8 +248,11 @@ function storesReport({ stores, processes, blind }: FoundStores): AttackReport {
   }
 }
 
+/** The attacks by which somebody is named; the others open or move something. */
+const NAMING = ['search', 'unkeyed hashes', 'brute force', 'joins']
+
 function namesSomebody({ attack, what }: Finding): boolean {
-  return attack !== 'stores' && what !== 'credential' && !what.startsWith('private key')
+  return NAMING.includes(attack) && what !== 'credential' && !what.startsWith('private key')
 }
 
 async function bytesOf(files: readonly string[]): Promise<number> {

@@ -12,6 +12,10 @@ export interface Target {
   dump: Dump
   /** What it printed, where somebody keeps that. */
   printed?: (() => string) | undefined
+  /** Columns whose exact times docs/threat-model.md names. */
+  exactTimes: readonly string[]
+  /** Starts an installation on a copy of the bytes, with a root key of the thief's own. */
+  startStolenCopy?: (() => Promise<'refused' | 'started' | 'unclear'>) | undefined
 }
 
 /** One thing that a thief of the copy gets. */

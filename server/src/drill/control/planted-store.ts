@@ -1,10 +1,11 @@
-import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createHash, createHmac, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
+import { crc32, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { Personal, Secret } from '../../core/index.ts'
 import type { Known } from '../known.ts'
 import { knownOf, type MarkedHousehold, markedHousehold } from '../seed/cast.ts'
+import type { DumpedRow } from '../stores/dump.ts'
 
 /** A store as the one of 2019 was, with people of its own in it. */
 export interface PlantedStore {
@@ -14,6 +15,8 @@ export interface PlantedStore {
   known: Known[]
   /** One for each household, in clear: the planted target takes them. */
   tokens: Secret[]
+  /** Lines of tables, with what is to be found in them by trying and by joining. */
+  rows: DumpedRow[]
 }
 
 /** Ways in which programs write a value down, made without a look at how the search looks for it. */
@@ -94,7 +97,7 @@ export async function plantStore(folder: string): Promise<PlantedStore> {
       randomBytes(40),
     ]),
   )
-  return { files, households, known, tokens }
+  return { files, households, known, tokens, rows: plantedRows(households, tokens) }
 }
 
 /** A line of `_bulk`, with the fields that stood open. */
@@ -151,4 +154,32 @@ function lz4(data: Buffer): Buffer {
   const size = Buffer.alloc(4)
   size.writeUInt32LE(block.length)
   return Buffer.concat([head, size, block, Buffer.alloc(4)])
+}
+
+/** By the same shapes as dumps have. Each `table` is one weakness. */
+function plantedRows(households: readonly MarkedHousehold[], tokens: readonly Secret[]): DumpedRow[] {
+  const [one] = households as [MarkedHousehold]
+  const salt = randomBytes(12)
+  const digest = (algorithm: string, ...parts: (Buffer | string)[]) => {
+    const hash = createHash(algorithm)
+    for (const part of parts) hash.update(part)
+    return hash.digest()
+  }
+  const bytea = (bytes: Buffer) => `\\x${bytes.toString('hex')}`
+  const email = one.email.reveal().toLowerCase()
+  const mac = Number.parseInt(one.macAddress.reveal().replaceAll(':', ''), 16) + 1_234
+  const neighbour = (mac.toString(16).padStart(12, '0').match(/../g) ?? []).join(':')
+  return [
+    { table: 'planted code', fields: { digest: bytea(digest('sha256', one.pin.reveal())) } },
+    { table: 'planted address', fields: { digest: digest('md5', '192.168.17.230').toString('hex') } },
+    { table: 'planted neighbour', fields: { digest: digest('sha1', neighbour).toString('base64') } },
+    { table: 'planted salt', fields: { salt: bytea(salt), digest: bytea(digest('sha256', salt, email)) } },
+    {
+      table: 'planted mac',
+      fields: { key: 'tenant-7', digest: createHmac('sha256', 'tenant-7').update(email).digest('hex') },
+    },
+    { table: 'planted checksum', fields: { number: crc32(one.email.reveal()) } },
+    { table: 'planted times', fields: { user: randomUUID(), last_login: '2019-12-04T09:41:17.302+00:00' } },
+    ...tokens.map((token) => ({ table: 'planted sessions', fields: { token: token.reveal() } })),
+  ]
 }

@@ -36,6 +36,8 @@ export interface Seeded {
   households: MarkedHousehold[]
   owners: Owner[]
   operator: { client: Client; store: SessionStore }
+  /** Somebody with an account and nothing else, who does not wait when told to. */
+  attacker: Client
   devices: SeededDevice[]
   authorityPem: string
   known: Known[]
@@ -149,6 +151,7 @@ export async function seed(o: {
     }
     onProgress('sharing, recovering, handing over')
     await live({ households, owners, operator, newClient, locks, bulbs, known, secret, spent })
+    const attacker = await newAttacker(doors.url, operator.client)
     onProgress('letting devices speak')
     for (let waited = 0; simulator.stats().acknowledged < o.events && waited < 600; waited += 1)
       await delay(100)
@@ -168,6 +171,7 @@ export async function seed(o: {
       households,
       owners,
       operator,
+      attacker,
       devices,
       authorityPem,
       known,
@@ -211,4 +215,12 @@ async function rememberTokens(
   secret('a session', session.accessToken.reveal())
   secret('a session', session.refreshToken.reveal())
   if (session.privateJwk.d) secret('a session', session.privateJwk.d)
+}
+
+async function newAttacker(baseUrl: string, operator: Client): Promise<Client> {
+  const client = createClient({ baseUrl, store: memorySessionStore() })
+  const person = markedHousehold(0)
+  await signUp(patient(client), operator, person)
+  await patient(client).signIn({ clientId: 'hearthlock-cli', ...person })
+  return client
 }
