@@ -98,6 +98,22 @@ describe('people of a household over HTTP', () => {
     expect(await bob.request('GET', home())).toMatchObject({ role: 'adult' })
   })
 
+  it('letters to one stranger are few, whoever sends them', async () => {
+    const refusals: string[] = []
+    for (let people = 0; people < 2; people++) {
+      const eve = await newCustomer(rooms)
+      const own = await eve.request<{ householdId: string }>('POST', '/v1/households', {
+        body: { name: 'Den' },
+      })
+      for (let i = 0; i < 6; i++) {
+        const body = { role: 'adult', email: 'pestered@example.org' }
+        const path = `/v1/households/${own.householdId}/invitations`
+        await eve.request('POST', path, { body }).catch(({ code }) => refusals.push(code))
+      }
+    }
+    expect(refusals).toEqual(['rate_limited', 'rate_limited'])
+  })
+
   it('letters to strangers are few', async () => {
     const eve = await newCustomer(rooms)
     const own = await eve.request<{ householdId: string }>('POST', '/v1/households', {

@@ -51,6 +51,20 @@ describe('codes for another address', () => {
   })
 })
 
+describe('letters to another address', () => {
+  it('are bounded for all who have them sent there', async () => {
+    await s.close()
+    await start({ letterPerAddressee: { burst: 2, everySeconds: 60 } })
+    await s.join({ ...ada, email: new Personal('eve@example.org') })
+    const eve = new UserAgent(s.url)
+    const { access_token } = await eve.signIn('eve@example.org', ada.password.reveal())
+    const eves = await s.identity.authenticate(await eve.request(access_token))
+    for (let i = 0; i < 2; i++) await s.identity.requestEmailChange(principal, other)
+    await expect(s.identity.requestEmailChange(eves, other)).rejects.toMatchObject({ code: 'rate_limited' })
+    await s.identity.requestEmailChange(eves, new Personal('eve.new@example.org'))
+  })
+})
+
 describe('another address', () => {
   it('becomes the account’s when its code comes back, and the former one is told', async () => {
     await s.identity.requestEmailChange(principal, other)

@@ -209,6 +209,13 @@ describe('the first day', () => {
     expect(refused.stdout + refused.stderr).toMatch(/offline|expired/)
   })
 
+  it('a simulated fleet comes with customers of its own, who claim its devices', async () => {
+    const fleet = ['--homes', '1', '--rate', '1', '--duration', '1']
+    const printed = await ok(['simulate', ...fleet, '--mqtt', `mqtts://127.0.0.1:${at.mqttPort}`])
+    expect(printed).toContain('1 homes have claimed their devices')
+    expect(printed).toContain('2/2 online')
+  })
+
   it('a second instance on the same data is refused with one clear line', async () => {
     const second = await at.cli(['start'])
     expect(second.code).toBe(1)
