@@ -1,4 +1,4 @@
-import type { AccountId, TenureId } from '../core/index.ts'
+import type { AccountId, TenureId, Tx } from '../core/index.ts'
 
 export interface AffectedWindow {
   /** A copy's name or id. */
@@ -13,7 +13,7 @@ export interface AffectedList extends AffectedWindow {
   by: AccountId
   /** The finding that it was made for. */
   findingId?: number | undefined
-  /** Accounts, also those that are erased. */
+  /** Accounts, erased ones among them. */
   people: number
   households: number
   devices: number
@@ -45,6 +45,8 @@ export interface AffectedParts {
 }
 
 export interface Affected {
+  /** Of an erased account: lists keep their numbers, under an id that is nobody's. */
+  forget(tx: Tx, accountId: AccountId): Promise<void>
   /**
    * Exactly whose data can have been in the store: everybody around whom a device was, from the beginning of its tenure until
    * the end of the window, when data of that tenure went in during the window.

@@ -66,6 +66,12 @@ export function createAffected(
   }
 
   return {
+    async forget(tx, accountId) {
+      await sql`update guard.affected_person set account_id = ${randomUUID()} where account_id = ${accountId}`.execute(
+        tx,
+      )
+    },
+
     async make(window, by, findingId) {
       const { store, fromMs, toMs } = window
       if (!(fromMs <= toMs)) {

@@ -1,4 +1,4 @@
-import { AppError, type Database } from '../core/index.ts'
+import { type AccountId, AppError, type Database, type Tx } from '../core/index.ts'
 import type { Identity } from '../identity/index.ts'
 import type { Mail } from '../mail/index.ts'
 import type { Registry } from '../registry/index.ts'
@@ -11,6 +11,8 @@ export interface ErasureDependencies {
   identity: Pick<Identity, 'eraseAccount' | 'isHeldBack'>
   vault: Pick<Vault, 'read' | 'erase'>
   mail: Pick<Mail, 'forget'>
+  /** Takes the account's id out of what other rooms keep for incidents. */
+  forgetElsewhere?: ((tx: Tx, accountId: AccountId) => Promise<void>) | undefined
 }
 
 /**
@@ -26,6 +28,7 @@ export function createErasure(d: ErasureDependencies): Privacy['erase'] {
     const announce = await d.database.transaction(async (tx) => {
       const identityGone = await d.identity.eraseAccount(tx, accountId)
       const registryGone = await d.registry.eraseAccount(tx, accountId, wishes)
+      await d.forgetElsewhere?.(tx, accountId)
       // After all that could still write to them.
       await d.mail.forget(tx, { accountId, email })
       await d.vault.erase(tx, accountId)

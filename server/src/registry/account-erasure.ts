@@ -6,6 +6,7 @@ import type { HouseholdEndings } from './household-endings.ts'
 import type { HouseholdLog } from './household-log.ts'
 import { lockAccount } from './households.ts'
 import { endMembership } from './members.ts'
+import { forgetInHistory } from './membership-history.ts'
 import type { People } from './people-face.ts'
 import type { RegistryTables } from './tables.ts'
 import { lockHouseholds } from './tenure-locks.ts'
@@ -103,6 +104,8 @@ export function createAccountErasure(d: AccountErasureOptions): AccountErasure {
         await d.householdLog.append(tx, householdId, { kind: 'account_erased', account: accountId })
       }
       if (wishOf.size > 0) throw unclear(false)
+      // After the memberships have ended, which is written down there.
+      await forgetInHistory(tx, accountId)
       await d.support.endOperator(tx, accountId)
       await tx
         .withTables<RegistryTables>()

@@ -1,5 +1,13 @@
 import { sql } from 'kysely'
-import type { AccountId, Database, DeviceId, HouseholdId, TenureId } from '../core/index.ts'
+import {
+  type AccountId,
+  type Database,
+  type DeviceId,
+  type HouseholdId,
+  newId,
+  type TenureId,
+  type Tx,
+} from '../core/index.ts'
 
 /** Of a tenure, between two moments. */
 export interface TenureSpan {
@@ -12,7 +20,7 @@ export interface Present {
   tenureId: TenureId
   deviceId: DeviceId
   householdId: HouseholdId
-  /** Owners and adults of the household, and guests of the device. In the order of their ids; also those who are erased. */
+  /** Owners and adults of the household, and guests of the device. In the order of their ids; those who are erased under another id. */
   accountIds: AccountId[]
 }
 
@@ -63,4 +71,11 @@ export function createMembershipHistory({ database }: { database: Database }): M
       return found
     },
   }
+}
+
+/** Of an erased account: that somebody was there counts on, under an id that is nobody's. */
+export async function forgetInHistory(tx: Tx, accountId: AccountId): Promise<void> {
+  await sql`update registry.membership_history set account_id = ${newId()} where account_id = ${accountId}`.execute(
+    tx,
+  )
 }

@@ -132,7 +132,14 @@ describe('letters to those whom an exposure touches', () => {
   test('who was erased is counted and not written to', async () => {
     const accounts = await people(2, 'erased')
     const { affected, list } = await listOf([...accounts].sort())
-    await world.database.transaction((tx) => world.vault.erase(tx, [...accounts].sort()[0] as AccountId))
+    const [first] = [...accounts].sort() as [AccountId]
+    await world.database.transaction(async (tx) => {
+      await affected.forget(tx, first)
+      await world.vault.erase(tx, first)
+    })
+    const ids = (await affected.people(list.affectedId, officer, { limit: 10 })).map((one) => one.accountId)
+    expect(ids).toHaveLength(2)
+    expect(ids).not.toContain(first)
     const { mail, notices } = await nodeWith(affected)
     const { noticeId } = await notices.draft({ affectedId: list.affectedId }, officer)
     const { lines } = await notices.preview(noticeId)

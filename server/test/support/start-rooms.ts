@@ -294,7 +294,15 @@ export async function startRooms({
     recordAct,
     ...exposureParts({ insight, registry, vault, mail, findings: guard.findings, reset }),
   })
-  const privacy = createPrivacy({ ...common, identity, vault, mail, registry, home })
+  const privacy = createPrivacy({
+    ...common,
+    identity,
+    vault,
+    mail,
+    registry,
+    home,
+    forgetElsewhere: exposures.affected.forget,
+  })
   const api = createApi({
     identity,
     vault,

@@ -12,6 +12,7 @@ create table guard.affected_person (
   fields bit varying not null,
   primary key (affected_id, account_id)
 );
+create index affected_person_account on guard.affected_person (account_id);
 
 -- Letters to them.
 create table guard.notice (
@@ -29,6 +30,6 @@ create table guard.notice_letter (
   notice_id uuid not null references guard.notice,
   outcome text not null check (outcome in ('written', 'gone')),
   primary key (affected_id, account_id),
-  foreign key (affected_id, account_id) references guard.affected_person
+  foreign key (affected_id, account_id) references guard.affected_person on update cascade
 );
 create index notice_letter_notice on guard.notice_letter (notice_id, outcome);

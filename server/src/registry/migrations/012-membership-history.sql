@@ -1,6 +1,6 @@
 -- Who was in which household, or a guest on which device, from which hour to which: also of people who have left. Whom a
 -- store's data was about must be told when that store has stood open, months after they left (docs/affected.md). Opaque ids
--- and hours. Kept by triggers: nobody can forget it.
+-- and hours; an erased account's id gives way to one that is nobody's. Kept by triggers: nobody can forget it.
 create table registry.membership_history (
   account_id uuid not null,
   household_id uuid not null,
@@ -12,6 +12,7 @@ create table registry.membership_history (
 );
 create unique index membership_history_holds on registry.membership_history (account_id, household_id, tenure_id) nulls not distinct
   where to_hour is null;
+create index membership_history_account on registry.membership_history (account_id);
 create index membership_history_household on registry.membership_history (household_id);
 
 create function registry.this_hour() returns timestamptz language sql stable
