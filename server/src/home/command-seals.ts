@@ -11,6 +11,8 @@ export interface CommandParts {
     arguments: unknown
     requestedAtMs: number
     expiresAtMs: number
+    /** What its sender must be allowed, now and when it is delivered. Absent in rows of earlier versions. */
+    act?: 'control' | 'configure' | undefined
   }
   delivery: { atMs: number }
   outcome: { atMs: number; status?: string | undefined; response?: object | undefined }

@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { AppError, type Clock, type CommandId, type DeviceId, newId } from '../core/index.ts'
+import {
+  type AccountId,
+  AppError,
+  type Clock,
+  type CommandId,
+  type DeviceId,
+  isAppError,
+  newId,
+} from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
-import type { HeldDevice, Registry } from '../registry/index.ts'
+import type { Act, HeldDevice, Registry } from '../registry/index.ts'
 import { viewOf } from './command-seals.ts'
 import type { CommandStore } from './command-store.ts'
 import { redactedAnswer } from './content.ts'
@@ -72,6 +80,8 @@ export function createCommands(d: CommandsDependencies): Commands {
     const held = await d.registry.device(accountId, deviceId, 'control')
     const checked = held.model.checkCommand(command, args, endpoint)
     if (!checked.ok) throw new AppError('command_refused', { message: refusal(checked.reason) })
+    const { act } = checked
+    if (act !== 'control') await requireMore(accountId, held, { command, act })
     const canonical = canonicalJson(args)
     if (Buffer.byteLength(canonical) > MAX_ARGUMENTS_BYTES) throw new AppError('too_large')
 
@@ -101,7 +111,7 @@ export function createCommands(d: CommandsDependencies): Commands {
         due_ms: expiresAtMs,
         idempotency_key: digests[0] ?? null,
         request_digest: requestDigests[0] as Buffer,
-        parts: { command, endpoint, arguments: args, requestedAtMs: nowMs, expiresAtMs },
+        parts: { command, endpoint, arguments: args, requestedAtMs: nowMs, expiresAtMs, act },
       },
       digests,
       { maxOpen: d.maxOpen, nowMs },
@@ -113,6 +123,22 @@ export function createCommands(d: CommandsDependencies): Commands {
     // What the device says of it comes after this turn: people see it queued first.
     d.changed(row)
     return view(row)
+  }
+
+  /** Whoever may use a lock for an afternoon gives nobody, and not themselves, a PIN code that stays. */
+  async function requireMore(
+    accountId: AccountId,
+    { tenureId }: HeldDevice,
+    { command, act }: { command: string; act: Act },
+  ): Promise<void> {
+    try {
+      await d.registry.authorize({ accountId, tenureId, act })
+    } catch (error) {
+      if (!isAppError(error, 'not_found')) throw error
+      // That there is the device is known to whoever may control it.
+      const message = `${command} changes who or what the device obeys: owners and adults of the household send it.`
+      throw new AppError('command_refused', { message })
+    }
   }
 
   async function command(...[accountId, commandId]: Parameters<Home['command']>): Promise<CommandView> {

@@ -6,9 +6,9 @@ import {
   type Log,
   type TenureId,
 } from '../core/index.ts'
-import type { Keys } from '../keys/index.ts'
+import type { Keys, SealingKey } from '../keys/index.ts'
 import type { Registry } from '../registry/index.ts'
-import { messageOf } from './command-seals.ts'
+import { messageOf, openPart } from './command-seals.ts'
 import type { CommandStore } from './command-store.ts'
 import type { Deliver } from './face.ts'
 import type { CommandRow } from './tables.ts'
@@ -88,15 +88,19 @@ export function createDelivery(d: DeliveryDependencies): Delivery {
   async function attempt(lane: Lane, asked: CommandRow): Promise<SendOutcome> {
     const { command_id: id, tenure_id: tenureId } = asked
     if (lane.sent.has(id) || unsaved.has(id)) return 'ended'
+    const sender = { accountId: asked.account_id, tenureId }
+    let key: SealingKey
     try {
-      await d.registry.authorize({ accountId: asked.account_id, tenureId, act: 'control' })
+      await d.registry.authorize({ ...sender, act: 'control' })
+      key = await d.keys.open(asked.key_id)
+      const { act = 'configure' } = openPart(key, 'request', asked)
+      if (act !== 'control') await d.registry.authorize({ ...sender, act })
     } catch (error) {
       if (!isAppError(error, 'not_found')) throw error
       const refused = await d.store.refuse(asked, NO_LONGER_ALLOWED, d.clock.nowMs())
       if (refused) d.changed(refused)
       return 'ended'
     }
-    const key = await d.keys.open(asked.key_id)
     // After the authorization, and the last thing before it is sent: it may have ended since it was asked for.
     const row = await d.store.find(id)
     if (row?.state !== 'queued' || row.due_ms === null || row.due_ms <= d.clock.nowMs()) return 'ended'

@@ -86,7 +86,10 @@ export type Checked =
   | Refused
 export type Refused = { ok: false; reason: string }
 export type CheckedResult = { ok: true; paths: string[]; commandId: string; status: string } | Refused
-export type CheckedCommand = { ok: true; paths: string[]; policy: CommandPolicy } | Refused
+/** `act`: what the sender must be allowed; more than `control` for what outlasts the moment, such as another PIN code. */
+export type CheckedCommand =
+  | { ok: true; paths: string[]; policy: CommandPolicy; act: 'control' | 'configure' }
+  | Refused
 
 /** What may be read by others than the sender. `withheld`: paths of what is not in it, such as `Credential.CredentialData`. */
 export interface Redacted {

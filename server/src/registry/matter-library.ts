@@ -11,10 +11,15 @@ export interface CompiledCluster {
 }
 
 export interface CompiledCommand {
+  /** What it takes to send it: `control` where Matter asks for its privilege Operate, `configure` where for a higher one. */
+  act: 'control' | 'configure'
   arguments: ValueChecker
   /** Undefined where Matter answers with a status only. */
   response: ValueChecker | undefined
 }
+
+/** Matter core specification, section 7.6: what a command needs stands where data has its privilege to write. */
+const OPERATE = 'O'
 
 export interface MatterLibrary {
   /** The mandatory server clusters of a device type, `Descriptor` first; undefined where there is no such type. */
@@ -89,6 +94,7 @@ function compileCluster(source: ClusterModel, numeric: Numeric): CompiledCluster
     if (!command.isRequest || !isLive(command)) continue
     const response = command.responseModel
     commands.set(command.name, {
+      act: command.effectiveAccess.writePriv === OPERATE ? 'control' : 'configure',
       arguments: compileFields(command, numeric),
       response: response && compileFields(response, numeric),
     })

@@ -56,7 +56,7 @@ export function compileModel(library: MatterLibrary, id: ModelId, definition: Mo
       }
       const given = args ?? {}
       if (!found.arguments.accepts(given)) return refuse(found.arguments.explain(given, command))
-      return { ok: true, paths: [`${endpoint}/${command}`], policy: policyOf(command) }
+      return { ok: true, paths: [`${endpoint}/${command}`], policy: policyOf(command), act: found.act }
     },
     checkResponse(command, response): Checked {
       const found = commands.get(command)

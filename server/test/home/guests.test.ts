@@ -174,6 +174,61 @@ describe('a guest who watches', () => {
 })
 
 describe('a command of a guest', () => {
+  const credential = {
+    OperationType: 'Add',
+    Credential: { CredentialType: 'Pin', CredentialIndex: 4 },
+    CredentialData: Buffer.from('739154').toString('base64'),
+    UserIndex: 3,
+    UserStatus: null,
+    UserType: null,
+  }
+  const setCode = ({ accountId }: Person) =>
+    world.home.requestCommand({
+      accountId,
+      deviceId: lock.deviceId,
+      command: 'DoorLock.SetCredential',
+      arguments: credential,
+    })
+
+  it('opens the lock, and gives it no PIN code that works when the guest’s time is over', async () => {
+    const cleo = await guest(10, ['control'])
+    world.connect(lock)
+    const before = world.sent.length
+    await expect(setCode(cleo)).rejects.toMatchObject({
+      code: 'command_refused',
+      message: expect.stringMatching(/owners and adults/),
+    })
+    expect(world.sent).toHaveLength(before)
+    await world.lock(cleo, lock)
+    await setCode(ada)
+    expect(world.sent.slice(before).map(({ message }) => message.command)).toEqual([
+      'DoorLock.LockDoor',
+      'DoorLock.SetCredential',
+    ])
+  })
+
+  it('who was an adult when it was asked for, and that an adult alone may send, is not sent', async () => {
+    const bob = { accountId: newId<Person['accountId']>(), householdId: ada.householdId }
+    const { code } = await world.registry.invite({ ...ada, as: { role: 'adult' }, hours: 1 })
+    await world.registry.acceptInvitation(bob.accountId, code)
+    const [args, command] = [{ UserIndex: 1 }, 'DoorLock.ClearUser']
+    const { commandId } = await world.lock(bob, lock, { command, arguments: args })
+    const { commandId: other } = await world.lock(bob, lock)
+    const guestTerms = {
+      schedule: { untilMs: world.clock.ms + 10 * MINUTE_MS },
+      devices: [{ deviceId: lock.deviceId, acts: ['control' as const] }],
+    }
+    const to = { role: 'guest', guest: guestTerms } as const
+    await world.registry.changeMember({ ...ada, memberId: bob.accountId, to })
+    const before = world.sent.length
+    world.connect(lock)
+    await vi.waitFor(() => expect(world.sent.slice(before)).toMatchObject([{ commandId: other }]))
+    expect(await world.home.command(ada.accountId, commandId)).toMatchObject({
+      state: 'failed',
+      status: 'UNSUPPORTED_ACCESS',
+    })
+  })
+
   it('that waits for its device is not sent any more when the guest was removed', async () => {
     const cleo = await guest(10, ['control'])
     const before = world.sent.length

@@ -24,7 +24,7 @@ import {
 import { createStream, type RecordKind, type Stream, streamMigrations } from '../../src/stream/index.ts'
 import { createTestDatabase } from '../support/database.ts'
 
-/** LockDoor waits a minute for its device, everything else is refused while the device is away. */
+/** LockDoor and ClearUser wait a minute for their device, everything else is refused while the device is away. */
 const LOCK: ModelDefinition = {
   name: 'test-lock',
   title: 'Test Lock',
@@ -32,6 +32,7 @@ const LOCK: ModelDefinition = {
   deviceType: 'DoorLock',
   commands: {
     'DoorLock.LockDoor': { whenOffline: 'queue', expiresSeconds: 60 },
+    'DoorLock.ClearUser': { whenOffline: 'queue', expiresSeconds: 60 },
     '*': { whenOffline: 'refuse', expiresSeconds: 10 },
   },
   claimPolicy: 'possession',

@@ -134,7 +134,7 @@ describe('a copy of the home tables', () => {
     const tables = await world.database.pool.query<{ name: string }>(
       `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = 'home'`,
     )
-    expect(tables.rows).toHaveLength(4)
+    expect(tables.rows).toHaveLength(5)
     let dump = ''
     for (const { name } of tables.rows) {
       const { rows } = await world.database.pool.query<Record<string, unknown>>(`select * from ${name}`)

@@ -10,6 +10,7 @@ describe('commands', () => {
       ok: true,
       paths: ['1/DoorLock.LockDoor'],
       policy: { whenOffline: 'queue', expiresSeconds: 10 },
+      act: 'control',
     })
     expect(lock.commandPolicy('DoorLock.UnlockDoor')).toEqual({ whenOffline: 'refuse', expiresSeconds: 5 })
     expect(lock.commandPolicy('Identify.Identify')).toEqual({ whenOffline: 'refuse', expiresSeconds: 10 })
@@ -20,6 +21,25 @@ describe('commands', () => {
     })
     expect(bare.commandPolicy('OnOff.Toggle')).toEqual({ whenOffline: 'queue', expiresSeconds: 7 })
     expect(bare.commandPolicy('LevelControl.Stop').whenOffline).toBe('refuse')
+  })
+
+  it('that change who or what a device obeys take more than its control, as Matter’s privileges have it', () => {
+    const actOf = (name: string) => library.cluster('DoorLock')?.commands.get(name)?.act
+    const lasting = [
+      'SetCredential',
+      'ClearCredential',
+      'SetUser',
+      'ClearUser',
+      'GetUser',
+      'SetWeekDaySchedule',
+    ]
+    for (const name of lasting) expect([name, actOf(name)]).toEqual([name, 'configure'])
+    for (const name of ['LockDoor', 'UnlockDoor', 'UnlockWithTimeout', 'UnboltDoor'])
+      expect([name, actOf(name)]).toEqual([name, 'control'])
+    const open = library.cluster('AdministratorCommissioning')?.commands.get('OpenCommissioningWindow')
+    expect(open?.act).toBe('configure')
+    expect(library.cluster('OnOff')?.commands.get('On')?.act).toBe('control')
+    expect(lock.checkCommand('DoorLock.ClearUser', { UserIndex: 1 })).toMatchObject({ act: 'configure' })
   })
 
   it('to a lock never wait longer than ten seconds', () => {
