@@ -89,6 +89,7 @@ describe('a request with token and proof', () => {
   it('is answered with who makes it', async () => {
     expect(await authenticate(await request())).toEqual({
       accountId,
+      epoch: 0,
       kind: 'customer',
       roles: [],
       sessionId: 'handle',
