@@ -46,6 +46,7 @@ import { pastDeviceRoutes } from './past-devices.ts'
 import { provisioningRoutes } from './provisioning.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { recoveryRoutes } from './recovery.ts'
+import { noticeRefused } from './refused-credentials.ts'
 import { refuseAfterReset } from './reset-answers.ts'
 import { resetRoutes } from './resets.ts'
 import { secondFactorRoutes } from './second-factor.ts'
@@ -135,6 +136,7 @@ export function createApi(options: ApiOptions): Api {
     })
     const metrics = createMetrics(() => ({ ...options.stats(), ...stats() }))
     metrics.measure(app)
+    noticeRefused(app, guard.canaries.presented, () => url)
     refuseWithoutLease(app, options.bus?.lease ?? endlessLease)
     refuseAfterReset(app, identity, () => newestEpoch)
     const limit = await createRateLimits(app, limits)

@@ -45,4 +45,5 @@ export { createLog, type Log, type LogFields, type LogLevel, silentLog } from '.
 export { type Migrations, migrate } from './migrate.ts'
 export { neighbourhood, network, widerNetworks } from './network.ts'
 export { bigintArray, byteaArray, smallintArray, timeArray, uuidArray } from './postgres-arrays.ts'
+export { type Door, noticeNothing, type PresentedInVain } from './presented.ts'
 export { Personal, Secret } from './redact.ts'

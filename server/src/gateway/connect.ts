@@ -1,5 +1,5 @@
 import type { IConnectPacket } from 'mqtt-packet'
-import { type DeviceId, isId, type Log } from '../core/index.ts'
+import { type DeviceId, isId, type Log, type PresentedInVain } from '../core/index.ts'
 import type { DeviceIdentity } from '../registry/index.ts'
 import { type ConnectAttempt, refuseConnect } from './connect-checks.ts'
 import { type Connection, hold } from './connection.ts'
@@ -13,6 +13,7 @@ const CONNECT = 0x10
 export interface ConnectDependencies {
   counters: Counters
   log: Log
+  presentedInVain: PresentedInVain
   attempted: (claimed: DeviceId | undefined, outcome: ConnectOutcome) => void
   /** Makes the session of a device that passed the checks. A refusal is still possible. */
   accept: (identity: DeviceIdentity, connect: IConnectPacket) => Promise<Refusal | undefined>
@@ -22,7 +23,7 @@ export interface ConnectDependencies {
 export async function handleFirstPacket(
   connection: Connection,
   attempt: Pick<ConnectAttempt, 'certificate' | 'address' | 'registry' | 'admission'>,
-  { counters, log, attempted, accept }: ConnectDependencies,
+  { counters, log, presentedInVain, attempted, accept }: ConnectDependencies,
 ): Promise<void> {
   const { reader } = connection
   if (reader.header !== CONNECT) return connection.destroy()
@@ -49,6 +50,9 @@ export async function handleFirstPacket(
   try {
     const checked: ConnectAttempt = { ...attempt, connect, identity: undefined }
     const refusal = await refuseConnect(checked)
+    // Also of who did not wait for the answer.
+    if (refusal)
+      presentedInVain('MQTT', [connect.username, connect.password?.toString('utf8'), connect.clientId])
     // A certificate may be the only one that says who it is.
     claimed = checked.identity?.deviceId ?? claimed
     if (!connection.open) return

@@ -6,6 +6,7 @@ import type {
   Database,
   DeviceId,
   Log,
+  PresentedInVain,
   Secret,
   TenureId,
 } from '../core/index.ts'
@@ -54,6 +55,8 @@ export interface GatewayOptions {
   caches?: Caches | undefined
   /** Counts attempts to connect; nobody counts them without it. */
   connections?: ConnectionLog | undefined
+  /** Told of credentials that were refused. */
+  presentedInVain?: PresentedInVain | undefined
   /** The device has subscribed to its commands, in this tenure. */
   onDeviceReady: (deviceId: DeviceId, tenureId: TenureId) => void
   /** The device has acknowledged a command. */

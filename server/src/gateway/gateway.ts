@@ -7,6 +7,7 @@ import {
   type DeviceId,
   endlessLease,
   isAppError,
+  noticeNothing,
   type TenureId,
 } from '../core/index.ts'
 import type { DeviceIdentity, Tenure, TenureChange } from '../registry/index.ts'
@@ -248,6 +249,7 @@ class MqttGateway implements Gateway {
           void handleFirstPacket(connection, checked, {
             counters,
             log,
+            presentedInVain: this.#options.presentedInVain ?? noticeNothing,
             attempted: (claimed, outcome) => this.#options.connections?.attempted(claimed, outcome),
             accept: async (identity, connect) => {
               const refusal = await this.#accept(connection, identity, connect, attempt)

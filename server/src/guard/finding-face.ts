@@ -7,9 +7,18 @@ export type FindingId = number
  * open: a stranger reads data there. changed: what asked for credentials before now answers as something else. certificate: a
  * certificate that verified before does not any more. door: a process of ours listens where nothing was declared. file: a
  * file of ours that every user of the machine may read. stopped: nothing was looked at for too long. audit: the audit log was
- * cut or rewritten.
+ * cut or rewritten. canary: what stands in that store only was tried at a door of ours.
  */
-export const findingKinds = ['open', 'changed', 'certificate', 'door', 'file', 'stopped', 'audit'] as const
+export const findingKinds = [
+  'open',
+  'changed',
+  'certificate',
+  'door',
+  'file',
+  'stopped',
+  'audit',
+  'canary',
+] as const
 export type FindingKind = (typeof findingKinds)[number]
 
 /** open: it is so now. shut: it was proved several times that it is so no more. closed: an operator has ended it. */

@@ -8,6 +8,7 @@ const SAID: Record<FindingKind, string> = {
   file: 'A file of this installation can be read by every user of its machine',
   stopped: 'The guard has stopped looking: nobody would notice a store that opens now',
   audit: 'The audit log was cut or rewritten',
+  canary: 'Somebody has a copy of this store: what stands nowhere else was tried at a door',
 }
 
 const STEPS: Record<FindingKind, string[]> = {
@@ -26,6 +27,11 @@ const STEPS: Record<FindingKind, string[]> = {
   audit: [
     'hearthlock audit verify says where. Find out who can write to the database, and take that right away.',
     'Was a backup restored? Then see docs/guard.md.',
+  ],
+  canary: [
+    'Was it a drill of yours? Then close it. Otherwise take it that somebody holds a copy, made on the day of planting or later.',
+    'Find out who can read the store and its backups, and since when.',
+    'hearthlock reset --scope all --quietly --dry-run',
   ],
 }
 

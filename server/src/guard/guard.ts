@@ -3,6 +3,9 @@ import type { Keys } from '../keys/index.ts'
 import { createAnchoring } from './anchoring.ts'
 import { createAudit } from './audit.ts'
 import type { Audit, AuditAnchor } from './audit-face.ts'
+import { type Canaries, createCanaries, type Sighting } from './canaries.ts'
+import { type CanaryFileOptions, createCanaryFile } from './canary-file.ts'
+import { createCanaryMarks } from './canary-marks.ts'
 import { createDeadMan } from './dead-man.ts'
 import type { Findings } from './finding-face.ts'
 import { createFindingTable } from './finding-table.ts'
@@ -23,6 +26,8 @@ const ANCHOR_EVERY_MS = 5_000
 const ROUND_EVERY_MS = 250
 const PAGE_EVERY_MS = 1_000
 const CHECK_EVERY_MS = 10_000
+/** A file that could not be written, or whose day is over. */
+const PLANT_EVERY_MS = 60_000
 
 export interface Guard {
   readonly audit: Audit
@@ -33,6 +38,7 @@ export interface Guard {
     lookNow(): Promise<WatchedStore[]>
   }
   readonly findings: Findings
+  readonly canaries: Pick<Canaries, 'presented' | 'newDeviceId' | 'isDevice' | 'deviceIdsSince'>
   /** Whether anybody is called at all. */
   readonly pages: boolean
   /** @throws AppError start_refused: the webhook's secret is none */
@@ -55,6 +61,10 @@ export interface GuardOptions {
   webhook?: WebhookOptions | undefined
   /** Letters to security officers; `sends` false: there is no mail server. */
   mail?: { sends: () => boolean; send: SendPage; securityOfficers: () => Promise<AccountId[]> } | undefined
+  /** Canaries beside the data; none without it. */
+  canaryFile?: CanaryFileOptions | undefined
+  /** Whether a text is a pseudonym of a copy's. */
+  recogniseCopy?: ((text: string) => Promise<Sighting | undefined>) | undefined
   /** Asks a store as a stranger; the probes, unless a test has another stranger. */
   look?: Look | undefined
 }
@@ -84,6 +94,10 @@ export function createGuard(options: GuardOptions): Guard {
     for (const loop of pageLoops) loop.kick()
   }
   const findings = createFindings({ database, table, inventory, feeds, recordAct, clock, log, onDue })
+  const marks = createCanaryMarks({ keys })
+  const { recogniseCopy } = options
+  const canaries = createCanaries({ marks, findings, recogniseCopy, clock, log })
+  const canaryFile = options.canaryFile && createCanaryFile({ ...options.canaryFile, marks, clock })
   const turn = createWatchTurn({ database })
   const watch = createWatch({
     inventory,
@@ -129,6 +143,12 @@ export function createGuard(options: GuardOptions): Guard {
     createLoop({ everyMs: ANCHOR_EVERY_MS, what: 'noting the end of the audit log', log, work: anchorNow }),
     createLoop({ everyMs: ROUND_EVERY_MS, what: 'looking at the stores', log, work: watch.round }),
     checkLoop,
+    createLoop({
+      everyMs: PLANT_EVERY_MS,
+      what: 'planting canaries',
+      log,
+      work: async () => canaryFile?.plant(),
+    }),
     ...pageLoops,
   ]
 
@@ -136,6 +156,7 @@ export function createGuard(options: GuardOptions): Guard {
     audit,
     stores: { add: stores.add, remove: stores.remove, all: watch.stores, lookNow: watch.lookNow },
     findings,
+    canaries,
     get pages() {
       return webhook !== undefined || (mail?.sends() ?? false)
     },
@@ -146,6 +167,7 @@ export function createGuard(options: GuardOptions): Guard {
       stop.abort()
       await Promise.all(loops.map((loop) => loop.close()))
       await watch.close()
+      await canaries.close()
       // What was recorded last is noted, too.
       await anchorNow().catch((error) => log.warn('the end of the audit log was not noted', { error }))
     },
@@ -153,6 +175,7 @@ export function createGuard(options: GuardOptions): Guard {
       guard_audit_intact: Number(intact),
       guard_findings_open: counts.open,
       guard_findings_unacknowledged: counts.unacknowledged,
+      ...canaries.stats(),
       ...watch.stats(),
       ...deadMan.stats(),
       ...pager.stats(),

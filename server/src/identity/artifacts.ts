@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
-import type { AccountId, Clock, Database, Tx } from '../core/index.ts'
+import type { AccountId, Clock, Database, Door, PresentedInVain, Tx } from '../core/index.ts'
 import { type Keys, place } from '../keys/index.ts'
 import { clientOf } from './clients.ts'
 import { evenLength } from './even-length.ts'
@@ -34,6 +34,12 @@ interface Sealed {
 /** What was typed, by which program and with which proof somebody signed in must not be told by a length. */
 const STEP = 1024
 const SWEEP_BATCH = 500
+/** What a stranger presents as a secret, and where. */
+const PRESENTED = new Map<string, Door>([
+  ['AccessToken', 'the HTTP API'],
+  ['RefreshToken', 'the token endpoint'],
+  ['AuthorizationCode', 'the token endpoint'],
+])
 const SWEEP_BATCHES = 200
 
 /**
@@ -57,6 +63,7 @@ export function createArtifacts(o: {
   onGrantEnd: (accountId: AccountId) => void
   /** Two used one refresh token or code at the same moment, and the sign-in was ended for it. */
   onReuse: (accountId: AccountId) => Promise<void>
+  presentedInVain: PresentedInVain
 }): Artifacts {
   const tables = o.database.queries.withTables<IdentityTables>()
   const digesting = o.keys.purpose('identity.artifact.digest')
@@ -177,7 +184,10 @@ export function createArtifacts(o: {
       async find(id) {
         // Clients are in the configuration; a look-up here is a stranger asking for a client that is not.
         if (model === 'Client') return undefined
-        return open(await rows().where('id_digest', 'in', idDigests(id)).executeTakeFirst())
+        const row = await rows().where('id_digest', 'in', idDigests(id)).executeTakeFirst()
+        const door = PRESENTED.get(model)
+        if (!row && door) o.presentedInVain(door, [id])
+        return open(row)
       },
 
       async findByUid(uid) {

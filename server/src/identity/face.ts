@@ -1,5 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AccountId, Bus, Clock, Database, Log, Personal, RecordAct, Secret, Tx } from '../core/index.ts'
+import type {
+  AccountId,
+  Bus,
+  Clock,
+  Database,
+  Log,
+  Personal,
+  PresentedInVain,
+  RecordAct,
+  Secret,
+  Tx,
+} from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { AccountCare, Holds, SendLetter } from './account-face.ts'
@@ -180,6 +191,8 @@ export interface IdentityOptions {
   endSupport?: EndSupport | undefined
   /** Has what operators do written down, in its transaction. */
   recordAct?: RecordAct | undefined
+  /** Told of addresses, passwords, codes and tokens that were refused. */
+  presentedInVain?: PresentedInVain | undefined
   /** What other processes that share the database have changed is heard on it. */
   bus?: Pick<Bus, 'subscribe' | 'onGap'> | undefined
   /** Only for tests that need many accounts. */

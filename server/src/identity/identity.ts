@@ -1,6 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { JWK } from 'oidc-provider'
-import { AppError, recordNothing } from '../core/index.ts'
+import { AppError, noticeNothing, recordNothing } from '../core/index.ts'
 import { createAccountChanges } from './account-changes.ts'
 import { createAccountRemoval } from './account-removal.ts'
 import { createAccounts } from './accounts.ts'
@@ -92,7 +92,16 @@ export function createIdentity(options: IdentityOptions): Identity {
   const accounts = createAccounts({ database, keys, clock })
   const notices = createNotices({ database, keys, clock })
   const onReuse = createReuseNotice({ database, notices, changes, sendLetter })
-  const artifacts = createArtifacts({ database, keys, clock, epochs, onGrantEnd: changes.sessions, onReuse })
+  const presentedInVain = options.presentedInVain ?? noticeNothing
+  const artifacts = createArtifacts({
+    database,
+    keys,
+    clock,
+    epochs,
+    onGrantEnd: changes.sessions,
+    onReuse,
+    presentedInVain,
+  })
   const recoveries = createRecoveries({ database, keys, clock })
   const sessions = createSessions({
     database,
@@ -125,7 +134,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   const makeOperator = createMakeOperator(enrolmentParts)
   const makeAccount: MakeAccount = (tx, person) =>
     person.for === 'operator' ? makeOperator(tx, person) : makeCustomer(tx, person)
-  const signIn = createSignIn({ vault, accounts, passwords, limits: rateLimits })
+  const signIn = createSignIn({ vault, accounts, passwords, limits: rateLimits, presentedInVain })
   const signUp = createSignUp({
     database,
     vault,
@@ -140,6 +149,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   const care = { database, vault, clock, accounts, codes, notices, changes, limits: rateLimits, sendLetter }
   const recovery = createRecovery({
     ...care,
+    presentedInVain,
     passwords,
     recoveries,
     sessions,

@@ -4,6 +4,7 @@ import {
   type Clock,
   type Database,
   newId,
+  type PresentedInVain,
   type Secret,
   type Tx,
 } from '../core/index.ts'
@@ -50,6 +51,7 @@ export interface RecoveryOptions {
   others: OtherCredentials
   sendLetter: SendLetter
   holds: Holds
+  presentedInVain: PresentedInVain
   answerMs: number
 }
 
@@ -113,6 +115,7 @@ export function createRecovery(
           })
         } catch (error) {
           if (!(error instanceof NobodyThere)) throw error
+          o.presentedInVain('recovery', [email.reveal()])
         }
       })
     },
@@ -127,7 +130,10 @@ export function createRecovery(
         const account = await o.accounts.find(accountId)
         const sealedPassword = await o.passwords.seal(accountId, newPassword)
         const right = await o.codes.attempt(accountId, 'recover', code)
-        if (!right || !account) throw new AppError('code_refused')
+        if (!right || !account) {
+          o.presentedInVain('recovery', [email.reveal(), code.reveal()])
+          throw new AppError('code_refused')
+        }
         await o.others.checkSecondFactor(accountId, otp)
         await o.database.transaction(async (tx) => {
           if (!(await o.codes.use(tx, accountId, 'recover', code))) throw new AppError('code_refused')

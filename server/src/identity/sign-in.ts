@@ -1,4 +1,11 @@
-import { type AccountId, AppError, newId, type Personal, type Secret } from '../core/index.ts'
+import {
+  type AccountId,
+  AppError,
+  newId,
+  type Personal,
+  type PresentedInVain,
+  type Secret,
+} from '../core/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { Accounts } from './accounts.ts'
 import type { AccountKind, SignInMethod } from './face.ts'
@@ -28,10 +35,12 @@ export function createSignIn(o: {
   accounts: Accounts
   passwords: Passwords
   limits: RateLimits
+  presentedInVain: PresentedInVain
 }): SignIn {
   return async ({ kind, email, password, remoteAddress }) => {
     // Looked at by nobody: there is none, and what is typed here may be somebody's password elsewhere.
     if (kind === 'operator') {
+      o.presentedInVain('sign-in', [email.reveal()])
       throw new AppError('sign_in_refused', { message: 'Operators sign in with a passkey.' })
     }
     o.limits.spendForAddress('signIn', remoteAddress)
@@ -39,7 +48,10 @@ export function createSignIn(o: {
     const accountId = await o.vault.findByEmail(kind, email)
     const account = await o.accounts.find(accountId ?? newId<AccountId>())
     const { right, stale } = await o.passwords.verify(password, account)
-    if (!right || account?.kind !== kind) throw new AppError('sign_in_refused')
+    if (!right || account?.kind !== kind) {
+      o.presentedInVain('sign-in', [email.reveal(), password.reveal()])
+      throw new AppError('sign_in_refused')
+    }
     o.limits.signedIn({ kind, email, remoteAddress })
     if (stale && account.sealedPassword) {
       const to = await o.passwords.seal(account.accountId, password)

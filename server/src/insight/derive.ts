@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type DeviceId, isAppError, type TenureId } from '../core/index.ts'
+import { type DeviceId, isAppError, type Secret, type TenureId } from '../core/index.ts'
 import type { SealingKey } from '../keys/index.ts'
 import type { Model, Tenure } from '../registry/index.ts'
 import { openRecord, type StreamRecord } from '../stream/index.ts'
@@ -7,7 +7,8 @@ import type { Catalogue } from './catalogue.ts'
 import type { Grain } from './face.ts'
 import type { Entries } from './ledger.ts'
 import { aggregate, coarse, DAY_MS, type Observation, roundDown } from './observation.ts'
-import { pseudonymOf, type TenureState } from './tenure-state.ts'
+import { pseudonymOf } from './pseudonyms.ts'
+import type { TenureState } from './tenure-state.ts'
 
 /** What the gateway counted, of nobody in particular. */
 export interface ConnectionCount {
@@ -34,6 +35,7 @@ export interface DeriveOptions {
   catalogue: Catalogue
   /** The copy's own. */
   key: SealingKey
+  recognition: Secret | undefined
   looksPersonal: (text: string) => boolean
   tenure: (id: TenureId) => { tenure: Tenure; model: Model } | undefined
   /** @throws AppError not_found when what the tenure held was erased */
@@ -83,7 +85,7 @@ export async function derive(
     const facts = factsOf(record, opened, { model, tenure, state, isFirst: before === undefined })
     states.set(tenure.tenureId, state)
     const dimensions = {
-      device: shown('device.pseudonym', pseudonymOf(o.key, tenure.tenureId)),
+      device: shown('device.pseudonym', pseudonymOf(o.key, tenure.tenureId, o.recognition)),
       model: shown('device.model', model.name),
       firmware: shown(
         'device.firmware',

@@ -110,6 +110,8 @@ export interface Insight {
   readonly metrics: readonly Metric[]
   /** @throws AppError not_found; conflict when the copy lacks a field that it needs; destination_refused, unavailable */
   metric(nameOrId: string, metric: string): Promise<MetricAnswer>
+  /** Of which copy a text is a pseudonym: of those that are gone, too. */
+  recognise(text: string): Promise<{ copyId: CopyId; name: string; madeAtMs: number } | undefined>
   readonly feeds: Feeds
   readonly ledger: Ledger
   /** Fills and ends what is due; called by the room's own timer, and by tests. */

@@ -123,6 +123,7 @@ export function createFiller(o: FillerOptions): Filler {
       grain: copy.open.grain,
       catalogue: await o.catalogue(),
       key,
+      recognition: copy.open.recognition,
       looksPersonal,
       tenure: (id) => tenures.get(id),
       open: (tenure) => o.keys.open(tenure.keyId),

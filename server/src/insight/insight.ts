@@ -29,6 +29,7 @@ import { type ConnectionCounts, createFiller, DELIVERY_MS, isOpenDestination } f
 import { createLedger } from './ledger.ts'
 import { answerOf, metricOf, requireFields } from './metrics/answer.ts'
 import { metrics } from './metrics/definitions.ts'
+import { createRecognition } from './recognition.ts'
 import { termsOf } from './terms.ts'
 
 export interface InsightOptions {
@@ -256,6 +257,7 @@ export function createInsight(options: InsightOptions): Insight {
       return answerOf(metric, await destinations.of(copy).query(metric.sql), copy.open.minGroup)
     },
 
+    recognise: createRecognition({ store, clock }),
     feeds,
     ledger,
     tick,

@@ -15,11 +15,6 @@ export interface TenureState {
 const REF_BYTES = 16
 const STATE_BYTES = 128
 
-/** The tenure's name in the rows of this copy, and nowhere else: without the copy's key nobody can make it again. */
-export function pseudonymOf(key: SealingKey, tenureId: TenureId): string {
-  return key.digest(`device:${tenureId}`).subarray(0, REF_BYTES).toString('base64url')
-}
-
 /** Its name in our own table: not the pseudonym, or the two databases could be joined. */
 export function refOf(key: SealingKey, tenureId: TenureId): Buffer {
   return key.digest(`ref:${tenureId}`).subarray(0, REF_BYTES)

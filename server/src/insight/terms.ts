@@ -4,6 +4,7 @@ import type { Catalogue } from './catalogue.ts'
 import { type Address, parseDestination } from './destinations/address.ts'
 import type { Grain, NewCopy } from './face.ts'
 import { DAY_MS, HOUR_MS } from './observation.ts'
+import { newRecognition } from './pseudonyms.ts'
 
 /** What a copy is and where it goes. At rest it is sealed: a purpose is free text, and there is a credential in it. */
 export interface Terms {
@@ -16,6 +17,8 @@ export interface Terms {
   /** Gone once the copy is burned. */
   password: Secret | undefined
   authorityPem: string | undefined
+  /** Tells this copy's pseudonyms from anything else; kept when it is burned. */
+  recognition: Secret | undefined
   createdAtMs: number
   expiresAtMs: number
   reason: string | undefined
@@ -54,6 +57,7 @@ export function termsOf(wish: NewCopy, o: { catalogue: Catalogue; maxDays: numbe
     destination,
     password: wish.password,
     authorityPem: wish.authorityPem,
+    recognition: newRecognition(),
     createdAtMs: o.nowMs,
     expiresAtMs: o.nowMs + wish.expiresSeconds * 1000,
     reason: undefined,
@@ -81,6 +85,7 @@ export function sealTerms(key: PurposeKey, copyId: CopyId, terms: Terms): Buffer
     ...terms,
     purpose: terms.purpose.reveal(),
     password: terms.password?.reveal(),
+    recognition: terms.recognition?.reveal(),
   })
   const bytes = Buffer.byteLength(text)
   return key.seal(placeOf(copyId), text + ' '.repeat((STEP_BYTES - (bytes % STEP_BYTES)) % STEP_BYTES))
@@ -93,6 +98,7 @@ export function openTerms(key: PurposeKey, copyId: CopyId, sealed: Buffer): Term
     ...terms,
     purpose: new Personal(terms.purpose),
     password: terms.password === undefined ? undefined : new Secret(terms.password),
+    recognition: terms.recognition === undefined ? undefined : new Secret(terms.recognition),
   }
 }
 

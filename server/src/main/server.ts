@@ -47,6 +47,7 @@ import { guardLetters } from './guard-letters.ts'
 import { householdLetters } from './household-letters.ts'
 import { lockDataDirectory } from './instance-lock.ts'
 import { type OwnDoors, ownStores } from './own-stores.ts'
+import { recogniseCopy } from './recognise-copy.ts'
 import { connectionsOf, touchedBy } from './reset-parts.ts'
 
 const migrations = [
@@ -135,8 +136,14 @@ async function startRooms(
     intervals: config.guard.intervals,
     webhook: config.guard.webhook,
     mail: guardLetters({ mail: () => mail, identity: () => identity }),
+    recogniseCopy: recogniseCopy(() => insight),
+    canaryFile: {
+      path: join(config.dataDir, 'restore.env'),
+      where: () => (url ? { url, mqttPort: ownDoors.mqttPort } : undefined),
+    },
   })
   const recordAct = guard.audit.record
+  const presentedInVain = guard.canaries.presented
   const vault = createVault({ database, keys, clock, log })
   const mail = createMail({ database, keys, vault, clock, log, smtp: config.smtp, recordAct })
   await mail.start()
@@ -155,6 +162,7 @@ async function startRooms(
     bus,
     notify: householdLetters(mail),
     recordAct,
+    presentedInVain,
     caches,
     disputeWaitDays: config.disputeWaitDays,
     isOnline: reach.isOnline,
@@ -171,6 +179,7 @@ async function startRooms(
     holds: { begin: registry.holdBack, end: registry.endHold },
     endSupport: registry.endOperator,
     recordAct,
+    presentedInVain,
   })
   // A reader that is behind takes larger steps: live state then costs less a record.
   const stream = createStream({ database, keys, clock, log, limits: { readRecords: 10_000 } })
@@ -286,6 +295,7 @@ async function startRooms(
     const tlsIdentity = await registry.serverIdentity([...config.mqtt.hostnames])
     return createGateway({
       connections,
+      presentedInVain,
       registry,
       stream,
       database,

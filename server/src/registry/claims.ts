@@ -1,5 +1,12 @@
 import { sql } from 'kysely'
-import { AppError, type Database, type DeviceId, type Tx } from '../core/index.ts'
+import {
+  AppError,
+  type Database,
+  type DeviceId,
+  isAppError,
+  type PresentedInVain,
+  type Tx,
+} from '../core/index.ts'
 import type { Keys } from '../keys/index.ts'
 import type { Access } from './access.ts'
 import type { Changes } from './changes.ts'
@@ -10,6 +17,8 @@ import type { Registry, Tenure } from './face.ts'
 import type { HouseholdLog } from './household-log.ts'
 import type { RegistryTables } from './tables.ts'
 import type { Nicknames, TenureStart } from './tenure-starts.ts'
+
+type Claim = Parameters<Registry['claim']>[0]
 
 export type Claims = Pick<Registry, 'claim'> & { stats(): Record<string, number> }
 
@@ -24,6 +33,7 @@ export function createClaims(d: {
   householdLog: HouseholdLog
   changes: Changes
   isOnline: (deviceId: DeviceId) => boolean | Promise<boolean>
+  presentedInVain: PresentedInVain
 }): Claims {
   const { database, access, resets, nicknames, startTenure, householdLog, changes, isOnline } = d
   const digests = d.keys.purpose('registry.claim-code')
@@ -79,26 +89,35 @@ export function createClaims(d: {
     return device.device_id
   }
 
+  async function claim({ accountId, householdId, code, nickname }: Claim): Promise<Tenure> {
+    const name = nickname && nicknames.check(nickname)
+    const canonical = canonicalClaimCode(code)
+    await access.inHousehold({ accountId, householdId }, 'configure')
+    if (canonical === undefined || !(await isConnected(canonical))) throw refused()
+    const tenure = await database
+      .transaction(async (tx) => {
+        await access.inHousehold({ accountId, householdId }, 'configure', tx)
+        const deviceId = await claimable(devicesOf(canonical, tx).forUpdate(), tx)
+        const started = await startTenure(tx, { accountId, householdId, deviceId, nickname: name })
+        await householdLog.append(tx, householdId, { kind: 'claimed', by: accountId, deviceId })
+        return started
+      })
+      .catch((error: unknown) => {
+        throw isViolation(error, 'unique') ? refused() : error
+      })
+    counts.claims++
+    changes.tenure({ deviceId: tenure.deviceId, tenure })
+    return tenure
+  }
+
   return {
-    async claim({ accountId, householdId, code, nickname }) {
-      const name = nickname && nicknames.check(nickname)
-      const canonical = canonicalClaimCode(code)
-      await access.inHousehold({ accountId, householdId }, 'configure')
-      if (canonical === undefined || !(await isConnected(canonical))) throw refused()
-      const tenure = await database
-        .transaction(async (tx) => {
-          await access.inHousehold({ accountId, householdId }, 'configure', tx)
-          const deviceId = await claimable(devicesOf(canonical, tx).forUpdate(), tx)
-          const started = await startTenure(tx, { accountId, householdId, deviceId, nickname: name })
-          await householdLog.append(tx, householdId, { kind: 'claimed', by: accountId, deviceId })
-          return started
-        })
-        .catch((error: unknown) => {
-          throw isViolation(error, 'unique') ? refused() : error
-        })
-      counts.claims++
-      changes.tenure({ deviceId: tenure.deviceId, tenure })
-      return tenure
+    async claim(wish) {
+      try {
+        return await claim(wish)
+      } catch (error) {
+        if (isAppError(error, 'claim_refused')) d.presentedInVain('a claim', [wish.code.reveal()])
+        throw error
+      }
     },
 
     stats: () => ({ registry_claims: counts.claims, registry_claims_refused: counts.refused }),

@@ -6,6 +6,8 @@ import {
   type Database,
   type DeviceId,
   type Log,
+  noticeNothing,
+  type PresentedInVain,
   type RecordAct,
   recordNothing,
 } from '../core/index.ts'
@@ -59,6 +61,8 @@ export interface RegistryOptions {
   notify?: Notify | undefined
   /** Has what operators do written down, in its transaction. */
   recordAct?: RecordAct | undefined
+  /** Told of claim codes that were refused. */
+  presentedInVain?: PresentedInVain | undefined
   /** How long a household may object before a dispute ends its tenure; 14 unless said. */
   disputeWaitDays?: number | undefined
 }
@@ -72,6 +76,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   const provision = createProvisioning({ recordAct, database, keys, clock, models, authority })
   const authentication = createDeviceAuthentication({ database, keys, clock, models })
   const notify = options.notify ?? (async () => {})
+  const presentedInVain = options.presentedInVain ?? noticeNothing
   const rotation = createCredentialRotation({ database, clock, authority })
   const changes = createChanges({ log })
   const hints = options.bus && createHints({ database, bus: options.bus, changes })
@@ -102,7 +107,14 @@ export function createRegistry(options: RegistryOptions): Registry {
   const starting = { access, nicknames, startTenure, householdLog, changes }
   const ending = { endings, householdLog, changes }
   const physicalResets = createDeviceResets({ database, keys, clock, ...ending })
-  const claims = createClaims({ database, keys, resets: physicalResets, isOnline, ...starting })
+  const claims = createClaims({
+    database,
+    keys,
+    resets: physicalResets,
+    isOnline,
+    presentedInVain,
+    ...starting,
+  })
   const releases = createReleases({ database, access, ...ending })
   const transfers = createTransfers({ database, keys, clock, ...starting, ...ending })
   const waitDays = options.disputeWaitDays ?? 14

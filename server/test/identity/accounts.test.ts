@@ -233,6 +233,7 @@ describe('a password due for renewal', () => {
         cost: { memoryKib: 128, passes: 1, lanes: 1 },
       }),
       limits,
+      presentedInVain: () => {},
     })
     await dearer({ kind: 'customer', email: ada.email, password: ada.password, remoteAddress: undefined })
     expect((await stored()).equals(before)).toBe(false)

@@ -223,7 +223,15 @@ describe('what identity stores', () => {
 function artifactsOf() {
   const { database, keys, clock } = s
   const epochs = createResetEpochs({ database })
-  return createArtifacts({ database, keys, clock, epochs, onGrantEnd: () => {}, onReuse: async () => {} })
+  return createArtifacts({
+    database,
+    keys,
+    clock,
+    epochs,
+    onGrantEnd: () => {},
+    onReuse: async () => {},
+    presentedInVain: () => {},
+  })
 }
 
 describe('time', () => {

@@ -218,7 +218,13 @@ describe('too many sessions', () => {
     const { createSessions } = await import('../../src/identity/sessions.ts')
     const ended: string[] = []
     const epochs = createResetEpochs(s)
-    const artifacts = createArtifacts({ ...s, epochs, onGrantEnd: () => {}, onReuse: async () => {} })
+    const artifacts = createArtifacts({
+      ...s,
+      epochs,
+      onGrantEnd: () => {},
+      onReuse: async () => {},
+      presentedInVain: () => {},
+    })
     const sessions = createSessions({
       ...s,
       epochs,

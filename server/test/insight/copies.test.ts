@@ -404,6 +404,15 @@ describe('a copy in a PostgreSQL of the analysts', () => {
     const [one, two] = [await names('one'), await names('two')]
     expect(one.size).toBeGreaterThan(3)
     expect([...one].filter((name) => two.has(name))).toEqual([])
+    // Every one of them is known again as this copy's, and there is none more than tenures that it was given.
+    for (const [name, of] of [
+      ['one', one],
+      ['two', two],
+    ] as const) {
+      for (const each of of) expect(await world.insight.recognise(each)).toMatchObject({ name })
+      const { copyId } = await world.insight.copy(name)
+      expect(of.size).toBe((await world.insight.ledger.touched(copyId)).length)
+    }
     const { rows: refs } = await world.database.pool.query<{ ref: Buffer }>(
       'select ref from insight.copy_tenure',
     )

@@ -59,6 +59,7 @@ import { fieldCatalogue } from '../../src/main/catalogue.ts'
 import { exposureParts } from '../../src/main/exposure-parts.ts'
 import { guardLetters } from '../../src/main/guard-letters.ts'
 import { householdLetters } from '../../src/main/household-letters.ts'
+import { recogniseCopy } from '../../src/main/recognise-copy.ts'
 import { connectionsOf, touchedBy } from '../../src/main/reset-parts.ts'
 import { createPrivacy, type Privacy } from '../../src/privacy/index.ts'
 import {
@@ -195,9 +196,11 @@ export async function startRooms({
       cut: (tx, copyId, reason) => insight.feeds.cut(tx, copyId, reason),
     },
     mail: guardLetters({ mail: () => mail, identity: () => identity }),
+    recogniseCopy: recogniseCopy(() => insight),
     ...guardOptions,
   })
   const recordAct = guard.audit.record
+  const presentedInVain = guard.canaries.presented
   const vault = createVault({ ...common, keys })
   const mail = createMail({ ...common, keys, vault, smtp, recordAct })
   await mail.start()
@@ -211,6 +214,7 @@ export async function startRooms({
     bus,
     notify: householdLetters(mail),
     recordAct,
+    presentedInVain,
     caches,
     isOnline: reach.isOnline,
   })
@@ -223,6 +227,7 @@ export async function startRooms({
     holds: { begin: registry.holdBack, end: registry.endHold },
     endSupport: registry.endOperator,
     recordAct,
+    presentedInVain,
     bus,
     limits: {
       signInPerAddress: roomy,
@@ -265,6 +270,7 @@ export async function startRooms({
   gateway = createGateway({
     ...common,
     connections,
+    presentedInVain,
     registry,
     stream,
     bus,
