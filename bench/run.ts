@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-for (const name of ['first-start', 'command', 'transfer', 'guard', 'gateway', 'ingest']) {
+for (const name of ['first-start', 'command', 'transfer', 'reset', 'guard', 'gateway', 'ingest']) {
   const file = fileURLToPath(new URL(`./${name}.ts`, import.meta.url))
   const child = spawn(process.execPath, [file], { stdio: ['ignore', 'inherit', 'inherit'] })
   const [code] = await once(child, 'exit')
