@@ -84,8 +84,9 @@ export function createResets(o: {
         (select count(*) from identity.account a where ${of('a.account_id')}) as accounts,
         (select count(*) from identity.session s
           join identity.artifact g on g.model = s.grant_model and g.id_digest = s.grant_digest
-          where g.expires_at > ${now} and ${of('s.account_id')} and (g.epoch = identity.epoch()
-            or g.epoch >= (identity.resets_of(s.account_id)).signed_out)) as sign_ins,
+          where g.expires_at > ${now} and ${of('s.account_id')}
+            and (g.epoch >= (select coalesce(max(epoch), 0) from identity.reset where not quietly)
+              or g.epoch >= (identity.resets_of(s.account_id)).signed_out)) as sign_ins,
         (select count(*) from identity.mailed_code c where c.expires_hour > ${now} and ${of('c.account_id')})
           as codes`.execute(tx ?? database.queries)
       const found = rows[0] as (typeof rows)[0]

@@ -101,11 +101,10 @@ export function createSignUps(o: {
         .set({ tries: sql`tries + 1` })
         .where('handle_digest', 'in', digesting.digests(handleLabel(signUpId)))
         .where('tries', '<', MAX_TRIES)
-        .returning(['handle_digest', 'code_digest', 'sealed', 'epoch', newestEpoch])
+        .returning(['handle_digest', 'code_digest', 'sealed'])
         .executeTakeFirst()
       const digests = digesting.digests(codeLabel(signUpId, code))
       if (!row || !digests.some((digest) => digest.equals(row.code_digest))) return undefined
-      if ((await o.epochs.standing(row, 'customers')) !== 'holds') return undefined
       const text = digesting.unseal(where(row.handle_digest), row.sealed).toString()
       const { accountId, email, name, sealedPassword, expiresAtMs } = JSON.parse(text) as Sealed
       if (expiresAtMs <= o.clock.nowMs()) return undefined

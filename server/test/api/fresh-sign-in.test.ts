@@ -13,6 +13,7 @@ const customers = [
 const operators = [
   ['POST', '/v1/operators/invitations', { roles: ['support'] }],
   ['PUT', '/v1/operators/0f8fad5b-d9cb-469f-a165-70867728950e/roles', { roles: ['support'] }],
+  ['POST', '/v1/resets', { scope: 'devices', quietly: true }],
   ['DELETE', '/v1/operators/0f8fad5b-d9cb-469f-a165-70867728950e', undefined],
   ['DELETE', '/v1/stores/0f8fad5b-d9cb-469f-a165-70867728950e', undefined],
   ['POST', '/v1/findings/1/close', {}],
