@@ -80,6 +80,9 @@ try {
 
   // A reset asks for a sign-in of the last ten minutes.
   await officer.signIn({ clientId: 'hearthlock-operator-cli', passkey })
+  const body = { scope: 'all', quietly: true }
+  const plan = () => officer.request('POST', '/v1/resets/plan', { body, withoutTimeout: true })
+  console.log(`dry run: ${((await timed(plan)) / 1000).toFixed(1)} s`)
   const results = []
   for (const round of ['first', 'second']) results.push({ round, ...(await measure(officer, readies)) })
   printTable('reset --scope all --quietly', results)
@@ -100,7 +103,6 @@ try {
 
 async function measure(officer: Client, readies: { count: number }[]) {
   const body = { scope: 'all', quietly: true }
-  const plannedMs = await timed(() => officer.request('POST', '/v1/resets/plan', { body }))
   const readyBefore = readies.map(({ count }) => count)
   const away = fleet.map((device) => new Promise<void>((done) => device.once('close', () => done())))
   const began = performance.now()
@@ -120,7 +122,6 @@ async function measure(officer: Client, readies: { count: number }[]) {
   })()
   const devicesBackMs = await back.then(since)
   const answer = {
-    'dry run s': plannedMs / 1000,
     'void ms': voidMs,
     'last device closed s': (await closed) / 1000,
     'devices back s': devicesBackMs / 1000,

@@ -15,7 +15,7 @@ export async function makeCrowd(
   const of = customers + devices
   const id = (kind: number) => `(lpad(to_hex(${kind}), 8, '0') || lpad(to_hex(i), 24, '0'))::uuid`
   const bytes = (seed: string, length: number) =>
-    `int8send(i) || decode(repeat(md5('${seed}' || i), ${Math.ceil((length - 8) / 16)}), 'hex')`
+    `int8send(i) || decode(repeat(md5('${seed}'), ${Math.ceil((length - 8) / 16)}), 'hex')`
   const far = "date_trunc('hour', now()) + interval '30 days'"
   for (let from = 0; from < customers; from += CHUNK) {
     const range = `generate_series(${from}, ${Math.min(from + CHUNK, customers) - 1}) as i`

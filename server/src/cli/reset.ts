@@ -74,7 +74,10 @@ export function addResetCommands(program: Command, context: CliContext): void {
       const client = operator()
       const body = requestOf(wanted)
       if (wanted.dryRun || !wanted.yes) {
-        const counts = await client.request<Counts>('POST', '/v1/resets/plan', { body })
+        const counts = await client.request<Counts>('POST', '/v1/resets/plan', {
+          body,
+          withoutTimeout: true,
+        })
         if (wanted.json && wanted.dryRun) print(terminal, JSON.stringify(counts, undefined, 2))
         else printCounts(terminal, counts)
         if (wanted.dryRun) return

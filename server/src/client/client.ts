@@ -20,6 +20,8 @@ export interface RequestOptions {
   signal?: AbortSignal | undefined
   /** False for the public routes: no token goes along. */
   signedIn?: boolean | undefined
+  /** For an answer that takes as long as there is much to count. */
+  withoutTimeout?: boolean | undefined
 }
 
 /** Where a browser, or this program, makes a passkey: one use, ten minutes. */
@@ -81,11 +83,7 @@ export function createClient({ baseUrl: given, store, clock = systemClock }: Cli
   }
 
   /** Sends with the token and a proof for this very request; renews a refused token once, and a refused nonce. */
-  async function authorized(
-    method: string,
-    path: string,
-    options: RequestOptions & { withoutTimeout?: boolean } = {},
-  ): Promise<Response> {
+  async function authorized(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
     const url = targetOf(baseUrl, path)
     const body = bodyOf(options)
     let renewed = false

@@ -147,12 +147,7 @@ export class Session implements PacketHandler, Publisher {
 
   deliver({ tenureId, commandId, payload }: CommandDelivery): boolean {
     const { commands } = this.subscriptions
-    if (
-      !this.isGood ||
-      commands === undefined ||
-      this.line?.tenure.tenureId !== tenureId ||
-      !this.connection.open
-    )
+    if (commands === undefined || this.line?.tenure.tenureId !== tenureId || !this.connection.open)
       return false
     return this.#send(commandId, payload)
   }

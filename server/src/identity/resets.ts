@@ -80,14 +80,31 @@ export function createResets(o: {
     async count({ reach, resetId = NOBODY }, tx) {
       const now = new Date(o.clock.nowMs())
       const of = (account: string) => within(reach, resetId, sql.ref(account))
-      const { rows } = await sql<{ accounts: number; sign_ins: number; codes: number }>`select
+      // Of millions of sign-ins few have ended and are there still: those are looked for, and taken off.
+      const { rows } = await sql<{ accounts: number; sign_ins: number; codes: number }>`
+        with of_grant as (select id_digest as grant_digest, epoch, expires_at from identity.artifact
+          where model = 'Grant'),
+        ended as (
+          select grant_digest, account_id from of_grant join identity.session using (grant_digest)
+            where expires_at <= ${now}
+          union
+          select grant_digest, account_id from of_grant join identity.session using (grant_digest)
+            where epoch < (select coalesce(max(epoch), 0) from identity.reset
+              where not quietly and reaches <> 'listed')
+            and epoch < (identity.resets_of(account_id)).signed_out
+          union
+          select s.grant_digest, s.account_id from identity.reset r
+            join identity.reset_account using (reset_id)
+            join identity.session s using (account_id)
+            join of_grant g on g.grant_digest = s.grant_digest
+            where r.reaches = 'listed' and not r.quietly and g.epoch < r.epoch
+        )
+        select
         (select count(*) from identity.account a where ${of('a.account_id')}) as accounts,
-        (select count(*) from identity.session s
-          join identity.artifact g on g.model = s.grant_model and g.id_digest = s.grant_digest
-          where g.expires_at > ${now} and ${of('s.account_id')}
-            and (g.epoch >= (select coalesce(max(epoch), 0) from identity.reset where not quietly)
-              or g.epoch >= (identity.resets_of(s.account_id)).signed_out)) as sign_ins,
-        (select count(*) from identity.mailed_code c where c.expires_hour > ${now} and ${of('c.account_id')})
+        (select count(*) from identity.session s where ${of('s.account_id')})
+          - (select count(*) from ended where ${of('ended.account_id')}) as sign_ins,
+        (select count(*) from identity.mailed_code c where c.expires_hour > ${now} and ${of('c.account_id')}
+          and (c.epoch = (select identity.epoch()) or c.epoch >= (identity.resets_of(c.account_id)).latest))
           as codes`.execute(tx ?? database.queries)
       const found = rows[0] as (typeof rows)[0]
       return { accounts: found.accounts, signIns: found.sign_ins, codes: found.codes }
