@@ -17,11 +17,11 @@ create table identity.reset_account (
 );
 create index reset_account_reset on identity.reset_account (reset_id);
 
-create function identity.epoch() returns integer language sql stable parallel safe
+create function identity.epoch() returns integer language sql stable
   as $$ select coalesce(max(epoch), 0) from identity.reset $$;
 
 -- The latest reset that reaches the account, and the latest of those after which people sign in anew.
-create function identity.resets_of(account uuid, out latest integer, out signed_out integer) language sql stable parallel safe as $$
+create function identity.resets_of(account uuid, out latest integer, out signed_out integer) language sql stable as $$
   select coalesce(max(epoch), 0), coalesce(max(epoch) filter (where not quietly), 0) from (
     select epoch, quietly from identity.reset where reaches = 'everybody'
     union all
@@ -38,9 +38,6 @@ alter table identity.artifact add column epoch integer not null default identity
 alter table identity.one_use add column epoch integer not null default identity.epoch();
 alter table identity.sign_up add column epoch integer not null default identity.epoch();
 alter table identity.mailed_code add column epoch integer not null default identity.epoch();
-
--- For counting and clearing away: sign-ins of before a reset, among all that have come since.
-create index artifact_grant_epoch on identity.artifact (epoch) where model = 'Grant';
 
 -- Every process hears of it at the commit (core/bus.ts).
 create function identity.hint_reset() returns trigger language plpgsql as $$

@@ -19,21 +19,21 @@ create table registry.reset_household (
 );
 create index reset_household_reset on registry.reset_household (reset_id);
 
-create function registry.epoch() returns integer language sql stable parallel safe
+create function registry.epoch() returns integer language sql stable
   as $$ select coalesce(max(epoch), 0) from registry.reset $$;
 
 -- All that reach what is this household's, or nobody's.
-create function registry.resets_of(household uuid) returns setof registry.reset language sql stable parallel safe as $$
+create function registry.resets_of(household uuid) returns setof registry.reset language sql stable as $$
   select r.* from registry.reset r where not listed
   union all
   select r.* from registry.reset_household l join registry.reset r using (reset_id)
     where l.household_id = household and r.listed
 $$;
-create function registry.device_epoch(household uuid) returns integer language sql stable parallel safe
+create function registry.device_epoch(household uuid) returns integer language sql stable
   as $$ select coalesce(max(epoch), 0) from registry.resets_of(household) where devices $$;
-create function registry.tokens_from(household uuid) returns timestamptz language sql stable parallel safe
+create function registry.tokens_from(household uuid) returns timestamptz language sql stable
   as $$ select max(tokens_from) from registry.resets_of(household) where devices $$;
-create function registry.code_epoch(household uuid) returns integer language sql stable parallel safe
+create function registry.code_epoch(household uuid) returns integer language sql stable
   as $$ select coalesce(max(epoch), 0) from registry.resets_of(household) where codes $$;
 
 -- By default, so that nothing can be issued without it.
