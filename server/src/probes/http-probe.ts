@@ -18,7 +18,9 @@ export function httpProbe({ firstPath, observe, ...probe }: HttpProbeOptions): P
     async run(target) {
       const http = await openHttp(target, { path: firstPath })
       const { tls } = http.first
-      return { ...((await observe(http, target)) ?? somethingElse(http.first)), ...(tls && { tls }) }
+      const withTls = (observation: Observation) => ({ ...observation, ...(tls && { tls }) })
+      const establish = (observation: Observation) => target.establish(withTls(observation))
+      return withTls((await observe(http, { ...target, establish })) ?? somethingElse(http.first))
     },
   }
 }

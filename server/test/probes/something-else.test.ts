@@ -1,8 +1,13 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createServer as createTlsServer } from 'node:tls'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { probes } from '../../src/probes/protocols/list.ts'
+import { makeCertificate } from '../support/real-servers/index.ts'
 import { type Rooms, startRooms } from '../support/start-rooms.ts'
 import { resultOf } from './listeners.ts'
 
@@ -152,6 +157,37 @@ describe('what a server says about where to go', () => {
     }
     expect(proxied).toBe(0)
   })
+})
+
+describe('a server in TLS', () => {
+  it.each(['hangs up', 'hangs up when it is asked', 'answers what is no HTTP'])(
+    'that %s does no harm',
+    async (how) => {
+      const directory = await mkdtemp(join(tmpdir(), 'hearthlock-tls-'))
+      const { certificatePath, keyPath } = await makeCertificate(directory)
+      const [cert, key] = await Promise.all([readFile(certificatePath), readFile(keyPath)])
+      const server = createTlsServer({ cert, key }, (socket) => {
+        socket.on('error', () => {})
+        if (how === 'hangs up') socket.destroy()
+        else if (how === 'answers what is no HTTP') socket.write('220 lamps at your service\r\n')
+        else socket.once('data', () => socket.destroy())
+      })
+      server.on('tlsClientError', () => {})
+      const sockets: Socket[] = []
+      server.on('connection', (socket: Socket) => sockets.push(socket))
+      await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+      closing.push(() => {
+        for (const socket of sockets) socket.destroy()
+        return new Promise((closed) => server.close(() => closed()))
+      })
+      closing.push(() => rm(directory, { recursive: true }))
+      const { port } = server.address() as AddressInfo
+      for (const protocol of overHttp) {
+        const found = await resultOf(`${protocol}://127.0.0.1:${port}`)
+        expect(['other', 'silent']).toContain(found.verdict)
+      }
+    },
+  )
 })
 
 describe('a body that is too much', () => {

@@ -13,7 +13,7 @@ export const couchdb = httpProbe({
   defaultPorts: [5984, 6984],
   tlsPorts: [6984],
   firstPath: '/',
-  async observe(http) {
+  async observe(http, target) {
     const root = fieldsOf(http.first)
     if (root.couchdb !== 'Welcome') {
       // require_valid_user asks before it says what it is.
@@ -23,20 +23,19 @@ export const couchdb = httpProbe({
     const known = { product: 'CouchDB', ...versionIn(root.version) }
     const databases = await databasesAs(http, {})
     if (databases !== undefined) {
-      return {
-        verdict: 'open',
-        how: 'no-credentials',
-        evidence: `${databases}${await party(http)}`,
-        ...known,
-      }
+      const open = { verdict: 'open', how: 'no-credentials', evidence: databases, ...known } as const
+      target.establish(open)
+      return { ...open, evidence: `${databases}${await party(http)}` }
     }
+    const asks = { verdict: 'protected', evidence: 'asks for credentials', ...known } as const
+    target.establish(asks)
     for (const [user, password] of DEFAULT_PASSWORDS) {
       const read = await databasesAs(http, basic(user, password))
       if (read === undefined) continue
       const evidence = `${read} as ${user} with a default password`
       return { verdict: 'open', how: 'default-password', evidence, ...known }
     }
-    return { verdict: 'protected', evidence: 'asks for credentials', ...known }
+    return asks
   },
 })
 

@@ -6,15 +6,16 @@ export const natsMonitoring = httpProbe({
   name: 'NATS (monitoring)',
   defaultPorts: [8222],
   firstPath: '/varz',
-  async observe(http) {
+  async observe(http, target) {
     const about = fieldsOf(http.first)
     if (typeof about.server_id !== 'string' || countIn(about.max_payload) === undefined) return undefined
+    const known = { product: 'NATS', ...versionIn(about.version) }
+    const evidence = 'read the state of the server'
+    const open = { verdict: 'open', how: 'no-credentials', evidence, ...known } as const
+    target.establish(open)
     const list = fieldsOf(await http.request({ path: '/connz?limit=1' }))
     const connections = countIn(list.total)
-    const evidence =
-      connections === undefined
-        ? 'read the state of the server'
-        : `counted ${counted(connections, 'connection', 'connections')}`
-    return { verdict: 'open', how: 'no-credentials', evidence, product: 'NATS', ...versionIn(about.version) }
+    if (connections === undefined) return open
+    return { ...open, evidence: `counted ${counted(connections, 'connection', 'connections')}` }
   },
 })

@@ -9,23 +9,19 @@ export const prometheus = httpProbe({
   name: 'Prometheus',
   defaultPorts: [9090],
   firstPath: COUNT_TARGETS,
-  async observe(http) {
+  async observe(http, target) {
     if (asksAsPrometheusDoes(http.first)) {
       return { verdict: 'protected', evidence: 'asks for credentials', product: 'Prometheus' }
     }
     const { status, data } = fieldsOf(http.first)
     const { resultType, result } = asRecord(data)
     if (status !== 'success' || resultType !== 'vector' || !Array.isArray(result)) return undefined
-    const build = asRecord(fieldsOf(await http.request({ path: '/api/v1/status/buildinfo' })).data)
     const [, value] = (asRecord(result[0]).value ?? []) as unknown[]
     const evidence = `a query counted ${counted(countIn(value) ?? 0, 'target', 'targets')}`
-    return {
-      verdict: 'open',
-      how: 'no-credentials',
-      evidence,
-      product: 'Prometheus',
-      ...versionIn(build.version),
-    }
+    const open = { verdict: 'open', how: 'no-credentials', evidence, product: 'Prometheus' } as const
+    target.establish(open)
+    const build = asRecord(fieldsOf(await http.request({ path: '/api/v1/status/buildinfo' })).data)
+    return { ...open, ...versionIn(build.version) }
   },
 })
 

@@ -19,6 +19,8 @@ export const rabbitmq = httpProbe({
     const anonymous = overviewIn(fieldsOf(http.first))
     if (anonymous) return { verdict: 'open', how: 'no-credentials', ...known, ...anonymous }
     if (http.first.status !== 401 || !isManagement(http)) return undefined
+    const asks = { verdict: 'protected', evidence: 'asks for credentials', ...known } as const
+    target.establish(asks)
     for (const [user, password] of DEFAULT_PASSWORDS) {
       const path = '/api/overview'
       const found = overviewIn(fieldsOf(await http.request({ path, headers: basic(user, password) })))
@@ -28,7 +30,7 @@ export const rabbitmq = httpProbe({
       const evidence = `${found.evidence} as ${user} with a default password${near}`
       return { verdict: 'open', how: 'default-password', ...known, ...found, evidence }
     }
-    return { verdict: 'protected', evidence: 'asks for credentials', ...known }
+    return asks
   },
 })
 

@@ -25,11 +25,15 @@ export const s3 = httpProbe({
     if (anonymous !== undefined) {
       return { verdict: 'open', how: 'no-credentials', evidence: anonymous, product }
     }
-    return isS3Refusal(http.first) ? { ...(await byDefaultKey(http, target)), product } : undefined
+    if (!isS3Refusal(http.first)) return undefined
+    const asks = { verdict: 'protected', evidence: 'asks for credentials', product } as const
+    target.establish(asks)
+    const byDefault = await readByDefaultKey(http, target)
+    return byDefault ? { ...byDefault, product } : asks
   },
 })
 
-async function byDefaultKey(http: Http, target: Target): Promise<Observation> {
+async function readByDefaultKey(http: Http, target: Target): Promise<Observation | undefined> {
   // By the server's own clock, which it compares with.
   const date = new Date(http.first.headers.date ?? Number.NaN)
   const keys = Number.isNaN(date.getTime()) ? [] : DEFAULT_KEYS
@@ -40,7 +44,7 @@ async function byDefaultKey(http: Http, target: Target): Promise<Observation> {
     const evidence = `${read} as ${accessKey} with a default password`
     return { verdict: 'open', how: 'default-password', evidence }
   }
-  return { verdict: 'protected', evidence: 'asks for credentials' }
+  return undefined
 }
 
 /** A service's buckets, or a bucket's objects where the host names a bucket. Counted by their elements, names stay unread. */

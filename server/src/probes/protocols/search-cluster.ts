@@ -23,18 +23,23 @@ export const searchCluster = httpProbe({
   name: 'Elasticsearch, OpenSearch',
   defaultPorts: [9200],
   firstPath: '/',
-  async observe(http) {
+  async observe(http, target) {
     const root = fieldsOf(http.first)
     const product = productOf(http.first, root)
     if (!product) return undefined
     const { version } = versionIn(asRecord(root.version).number)
     const known = { product, ...(version !== undefined && { version }) }
+    const asks = { verdict: 'protected', evidence: 'asks for credentials', ...known } as const
+    if (isRefusal(http.first)) target.establish(asks)
     // A role may be kept from the first page, and not from the data.
     const read = http.first.status === 401 ? undefined : await readAs(http, {})
     if (read !== undefined) {
-      return { verdict: 'open', how: await byWhichRight(http, product), evidence: read, ...known }
+      const open = { verdict: 'open', how: 'no-credentials', evidence: read, ...known } as const
+      target.establish(open)
+      return { ...open, how: await byWhichRight(http, product) }
     }
-    return { ...(await byDefaultPassword(http, product)), ...known }
+    const byDefault = await readByDefaultPassword(http, product)
+    return byDefault ? { ...byDefault, ...known } : asks
   },
 })
 
@@ -75,7 +80,7 @@ async function byWhichRight(http: Http, product: Product): Promise<How> {
   return typeof name === 'string' && /anonymous/.test(name) ? 'anonymous-role' : 'no-credentials'
 }
 
-async function byDefaultPassword(http: Http, product: Product): Promise<Observation> {
+async function readByDefaultPassword(http: Http, product: Product): Promise<Observation | undefined> {
   for (const [user, password] of DEFAULT_PASSWORDS[product]) {
     const read = await readAs(http, basic(user, password))
     if (read !== undefined) {
@@ -86,5 +91,5 @@ async function byDefaultPassword(http: Http, product: Product): Promise<Observat
       }
     }
   }
-  return { verdict: 'protected', evidence: 'asks for credentials' }
+  return undefined
 }

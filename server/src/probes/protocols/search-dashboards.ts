@@ -29,7 +29,7 @@ export const searchDashboards = httpProbe({
   name: 'Kibana, OpenSearch Dashboards',
   defaultPorts: [5601],
   firstPath: '/api/status',
-  async observe(http) {
+  async observe(http, target) {
     const kind = kindOf(http.first)
     if (!kind) return undefined
     const status = fieldsOf(http.first)
@@ -40,7 +40,10 @@ export const searchDashboards = httpProbe({
     const known = { product: kind.product, ...versionIn(said) }
     const read = await readAs(http, kind, {})
     if (read !== undefined) return { verdict: 'open', how: 'no-credentials', evidence: read, ...known }
-    return { ...(await byDefaultPassword(http, kind)), ...known }
+    const asks = { verdict: 'protected', evidence: 'asks for credentials', ...known } as const
+    target.establish(asks)
+    const byDefault = await readByDefaultPassword(http, kind)
+    return byDefault ? { ...byDefault, ...known } : asks
   },
 })
 
@@ -65,7 +68,7 @@ async function readAs(
   return found === undefined ? undefined : `counted ${counted(found, 'index pattern', 'index patterns')}`
 }
 
-async function byDefaultPassword(http: Http, kind: Kind): Promise<Observation> {
+async function readByDefaultPassword(http: Http, kind: Kind): Promise<Observation | undefined> {
   for (const [user, password] of kind.defaults) {
     const read = await readAs(http, kind, basic(user, password))
     if (read !== undefined) {
@@ -76,5 +79,5 @@ async function byDefaultPassword(http: Http, kind: Kind): Promise<Observation> {
       }
     }
   }
-  return { verdict: 'protected', evidence: 'asks for credentials' }
+  return undefined
 }

@@ -19,7 +19,7 @@ export const springActuator = httpProbe({
   name: 'Spring Boot Actuator',
   defaultPorts: [8081],
   firstPath: '/actuator',
-  async observe(http) {
+  async observe(http, target) {
     const links = fieldsOf(http.first)._links
     if (!isRecord(links) || typeof asRecord(links.self).href !== 'string') return undefined
     const offered = TELLING.filter((name) => isRecord(links[name]))
@@ -31,12 +31,13 @@ export const springActuator = httpProbe({
         product,
       }
     }
+    const offers = `offers ${offered.join(', ')}`
+    const open = { verdict: 'open', how: 'no-credentials', evidence: offers, product } as const
+    target.establish(open)
     // One property that every process has, for all of them are many; with it come the sources that were looked through.
     const sources = fieldsOf(await http.request({ path: '/actuator/env/java.version' })).propertySources
-    const read = Array.isArray(sources)
-      ? [`read ${counted(sources.length, 'source', 'sources')} of its configuration`]
-      : []
-    const evidence = [...read, `offers ${offered.join(', ')}`].join('; ')
-    return { verdict: 'open', how: 'no-credentials', evidence, product }
+    if (!Array.isArray(sources)) return open
+    const read = `read ${counted(sources.length, 'source', 'sources')} of its configuration`
+    return { ...open, evidence: `${read}; ${offers}` }
   },
 })
