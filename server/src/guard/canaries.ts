@@ -12,11 +12,13 @@ export interface Sighting {
 
 export interface Canaries {
   readonly presented: PresentedInVain
-  /** For a device that nobody makes. */
-  newDeviceId(): DeviceId
-  isDevice(deviceId: DeviceId): boolean
-  /** All that can have been planted since. */
-  deviceIdsSince(fromMs: number): DeviceId[]
+  /** Of the database: ids of devices that nobody makes. */
+  readonly devices: {
+    newId(): DeviceId
+    isOne(deviceId: DeviceId): boolean
+    /** All that can have been planted since. */
+    since(fromMs: number): DeviceId[]
+  }
   /** Waits for what is being written down. */
   close(): Promise<void>
   stats(): Record<string, number>
@@ -88,9 +90,11 @@ export function createCanaries(o: {
         }
       }
     },
-    newDeviceId: () => marks.deviceId({ store: 'database', atMs: clock.nowMs() }, randomInt(DEVICES_A_DAY)),
-    isDevice: (deviceId) => marks.recognise(deviceId) !== undefined,
-    deviceIdsSince: (fromMs) => marks.deviceIds('database', { fromMs, toMs: clock.nowMs() }),
+    devices: {
+      newId: () => marks.deviceId({ store: 'database', atMs: clock.nowMs() }, randomInt(DEVICES_A_DAY)),
+      isOne: (deviceId) => marks.recognise(deviceId) !== undefined,
+      since: (fromMs) => marks.deviceIds('database', { fromMs, toMs: clock.nowMs() }),
+    },
     async close() {
       await Promise.all(underWay)
     },

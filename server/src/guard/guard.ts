@@ -38,7 +38,7 @@ export interface Guard {
     lookNow(): Promise<WatchedStore[]>
   }
   readonly findings: Findings
-  readonly canaries: Pick<Canaries, 'presented' | 'newDeviceId' | 'isDevice' | 'deviceIdsSince'>
+  readonly canaries: Pick<Canaries, 'presented' | 'devices'>
   /** Whether anybody is called at all. */
   readonly pages: boolean
   /** @throws AppError start_refused: the webhook's secret is none */

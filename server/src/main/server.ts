@@ -163,6 +163,7 @@ async function startRooms(
     notify: householdLetters(mail),
     recordAct,
     presentedInVain,
+    decoys: guard.canaries.devices,
     caches,
     disputeWaitDays: config.disputeWaitDays,
     isOnline: reach.isOnline,

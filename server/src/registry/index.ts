@@ -1,6 +1,7 @@
 import type { Migrations } from '../core/index.ts'
 
 export { claimCodeQrText } from './claim-code.ts'
+export type { DecoyIds } from './decoy-devices.ts'
 export type { Dispute, DisputeFile } from './dispute-face.ts'
 export type {
   AccessChange,

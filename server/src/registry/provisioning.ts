@@ -13,6 +13,7 @@ import type { Keys } from '../keys/index.ts'
 import type { Authority } from './authority.ts'
 import { canonicalClaimCode, newClaimCode } from './claim-code.ts'
 import { isViolation } from './database-error.ts'
+import { type DecoyIds, withDecoy } from './decoy-devices.ts'
 import { passwordPlain } from './device-authentication.ts'
 import type { ProvisionedDevice, ProvisionRequest } from './face.ts'
 import type { Models } from './models.ts'
@@ -31,6 +32,8 @@ export interface ProvisioningOptions {
   models: Models
   authority: Authority
   recordAct: RecordAct
+  /** None are planted without it. */
+  decoys?: DecoyIds | undefined
 }
 
 /** Makes devices: certificate, claim code, perhaps a password. Keeps the public key and keyed digests. */
@@ -41,6 +44,7 @@ export function createProvisioning({
   models,
   authority,
   recordAct,
+  decoys,
 }: ProvisioningOptions) {
   const claimDigests = keys.purpose('registry.claim-code')
   const passwordDigests = keys.purpose('registry.device-password')
@@ -82,9 +86,16 @@ export function createProvisioning({
       made_on: new Date(clock.nowMs()),
       disabled: false,
     }))
+    const planted = decoys ? await withDecoy(rows, decoys) : rows
     try {
       await database.transaction(async (tx) => {
-        await tx.withTables<RegistryTables>().insertInto('registry.device').values(rows).execute()
+        await tx
+          .withTables<RegistryTables>()
+          .insertInto('registry.device')
+          .values(planted)
+          // A decoy's id can come twice in a day, no other's.
+          .onConflict((conflict) => conflict.column('device_id').doNothing())
+          .execute()
         await recordAct(tx, {
           actor: options.by ?? 'system',
           act: 'devices.provisioned',

@@ -19,6 +19,7 @@ import { createAuthority } from './authority.ts'
 import { createChanges } from './changes.ts'
 import { createClaims } from './claims.ts'
 import { createCredentialRotation } from './credential-rotation.ts'
+import type { DecoyIds } from './decoy-devices.ts'
 import { createDeviceAuthentication } from './device-authentication.ts'
 import { createDeviceResets } from './device-resets.ts'
 import { createDisputes } from './disputes.ts'
@@ -61,6 +62,8 @@ export interface RegistryOptions {
   notify?: Notify | undefined
   /** Has what operators do written down, in its transaction. */
   recordAct?: RecordAct | undefined
+  /** Ids for devices that nobody makes, planted among those that are provisioned; none without it. */
+  decoys?: DecoyIds | undefined
   /** Told of claim codes that were refused. */
   presentedInVain?: PresentedInVain | undefined
   /** How long a household may object before a dispute ends its tenure; 14 unless said. */
@@ -68,19 +71,19 @@ export interface RegistryOptions {
 }
 
 export function createRegistry(options: RegistryOptions): Registry {
-  const { database, keys, clock, log, isOnline } = options
+  const { database, keys, clock, log, isOnline, decoys } = options
   const caches = options.caches ?? createCaches({ log })
   const recordAct = options.recordAct ?? recordNothing
   const models = createModels({ recordAct, database, library: createMatterLibrary(), caches })
   const authority = createAuthority({ database, keys, clock, log })
-  const provision = createProvisioning({ recordAct, database, keys, clock, models, authority })
+  const provision = createProvisioning({ recordAct, database, keys, clock, models, authority, decoys })
   const authentication = createDeviceAuthentication({ database, keys, clock, models })
   const notify = options.notify ?? (async () => {})
   const presentedInVain = options.presentedInVain ?? noticeNothing
   const rotation = createCredentialRotation({ database, clock, authority })
   const changes = createChanges({ log })
   const hints = options.bus && createHints({ database, bus: options.bus, changes })
-  const resets = createResets({ database, clock, bus: options.bus })
+  const resets = createResets({ database, clock, bus: options.bus, decoys })
   const memberships = createMemberships({ database, keys, clock })
   const householdLog = createHouseholdLog({
     database,
@@ -181,7 +184,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     devices: tenures.devices,
     device: tenures.device,
     renameDevice: tenures.renameDevice,
-    ...createTenureLookup({ database, models }),
+    ...createTenureLookup({ database, models, decoys }),
     currentTenure: tenures.currentTenure,
     formerTenures: tenures.formerTenures,
     holdsNow: tenures.holdsNow,

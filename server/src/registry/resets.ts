@@ -7,10 +7,14 @@ import {
   type Database,
   type DeviceId,
   type HouseholdId,
+  type Queries,
   type TenureId,
+  type Tx,
 } from '../core/index.ts'
+import type { DecoyIds } from './decoy-devices.ts'
 import type { DeviceReach, DeviceResets, HeardDeviceReset } from './reset-face.ts'
 
+const DAY_MS = 86_400_000
 /** No reset has it. */
 const NOBODY = '00000000-0000-0000-0000-000000000000'
 
@@ -24,6 +28,7 @@ export function createResets(o: {
   database: Database
   clock: Clock
   bus?: Pick<Bus, 'subscribe' | 'onGap'> | undefined
+  decoys?: DecoyIds | undefined
 }): Resets {
   const { database, clock } = o
   const queries = database.queries
@@ -66,6 +71,17 @@ export function createResets(o: {
     return new Set(rows.map((row) => row.device_id))
   }
 
+  /** Devices that nobody makes count nowhere. */
+  async function planted(within: Queries | Tx = queries): Promise<DeviceId[]> {
+    if (!o.decoys) return []
+    const { rows } = await sql<{
+      first: Date | null
+    }>`select min(made_on) as first from registry.device`.execute(within)
+    // A day as the database takes it may have begun before ours.
+    const first = rows[0]?.first
+    return first ? o.decoys.since(first.getTime() - DAY_MS) : []
+  }
+
   return {
     async start() {
       const { rows } = await sql<{ epoch: number }>`select registry.epoch() as epoch`.execute(queries)
@@ -88,7 +104,7 @@ export function createResets(o: {
           from registry.device d
           join (select model_id, coalesce(definition ->> 'credentialRotation', '') = 'true' as rotates
             from registry.model) m using (model_id)
-          where not disabled and ${
+          where not disabled and d.device_id <> all(${await planted(tx)}::uuid[]) and ${
             listed
               ? sql`exists (select from registry.tenure t join registry.reset_household l using (household_id)
                   where t.device_id = d.device_id and t.ended_hour is null and l.reset_id = ${resetId})`
@@ -152,6 +168,7 @@ export function createResets(o: {
       const { rows } = await sql<{ device_id: DeviceId }>`select device_id from registry.device d
         join registry.model m using (model_id)
         where password_digest is not null and not disabled and device_id > ${after}
+          and device_id <> all(${await planted()}::uuid[])
           and coalesce(definition ->> 'credentialRotation', '') <> 'true'
         order by device_id limit ${limit}`.execute(queries)
       return rows.map((row) => row.device_id)

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Database, DeviceId, TenureId } from '../core/index.ts'
+import type { DecoyIds } from './decoy-devices.ts'
 import type { Registry } from './face.ts'
 import type { Models } from './models.ts'
 import type { RegistryTables } from './tables.ts'
@@ -9,9 +10,11 @@ import { TENURE_COLUMNS, toTenure } from './tenure-row.ts'
 export function createTenureLookup({
   database,
   models,
+  decoys,
 }: {
   database: Database
   models: Models
+  decoys?: DecoyIds | undefined
 }): Pick<Registry, 'tenures' | 'deviceModels'> {
   const queries = database.queries.withTables<RegistryTables>()
 
@@ -36,8 +39,10 @@ export function createTenureLookup({
         .select(['device_id', 'model_id'])
         .where('device_id', '=', sql<DeviceId>`any(${[...deviceIds]}::uuid[])`)
         .execute()
+      // Who names a device that nobody makes names none, in a metric, too.
+      const real = rows.filter((row) => !decoys?.isOne(row.device_id))
       return new Map(
-        await Promise.all(rows.map(async (row) => [row.device_id, await models.get(row.model_id)] as const)),
+        await Promise.all(real.map(async (row) => [row.device_id, await models.get(row.model_id)] as const)),
       )
     },
   }

@@ -12,7 +12,7 @@ import type { Finding } from '../../src/guard/index.ts'
 import { createCopyStore } from '../../src/insight/copy-store.ts'
 import { pseudonymOf } from '../../src/insight/pseudonyms.ts'
 import { newClaimCode } from '../../src/registry/claim-code.ts'
-import { newCustomer, type Rooms, startRooms } from '../support/start-rooms.ts'
+import { newCustomer, type Rooms, readModel, startRooms } from '../support/start-rooms.ts'
 
 const OFFICER = newId<AccountId>()
 const PLANTED = '2026-10-03'
@@ -224,6 +224,26 @@ describe('what was planted is noticed, and answered like any wrong credential', 
     await rooms.insight.burn(made.copyId, OFFICER)
     await tryAt(known)
     expect(await found()).toMatchObject({ ...finding, cut: [] })
+  })
+
+  it('a device of the database that nobody makes', async () => {
+    const { id } = await rooms.registry.addModel((await readModel('hearth-lock')) as never)
+    const made = await rooms.registry.provision({ modelId: id, count: 5 })
+    const { rows } = await rooms.database.pool.query<{ device_id: string }>(
+      'select device_id from registry.device',
+    )
+    const planted = rows.filter((row) => made.every(({ deviceId }) => deviceId !== row.device_id))
+    expect(planted).toHaveLength(1)
+    const username = planted[0]?.device_id ?? ''
+    await expect(
+      mqtt.connectAsync(rooms.mqttUrl, { username, password: 'guess', reconnectPeriod: 0 }, false),
+    ).rejects.toThrow()
+    const day = new Date(Date.now() + offsetMs).toISOString().slice(0, 10)
+    expect(await found()).toMatchObject({
+      storeKey: 'own:canary-database',
+      name: 'the database',
+      evidence: `what stands nowhere else was tried at MQTT; planted on ${day}`,
+    })
   })
 
   it('however often it is tried, it is one finding', async () => {

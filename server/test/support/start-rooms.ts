@@ -215,6 +215,7 @@ export async function startRooms({
     notify: householdLetters(mail),
     recordAct,
     presentedInVain,
+    decoys: guard.canaries.devices,
     caches,
     isOnline: reach.isOnline,
   })
