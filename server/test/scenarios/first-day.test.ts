@@ -115,7 +115,7 @@ describe('the first day', () => {
     await ok(['homes', 'create', '--name', 'Ada’s cottage'])
     expect(await ok(['devices'])).toContain('claim')
     expect(await ok(['homes'])).toContain('Ada’s cottage')
-  })
+  }, 90_000)
 
   it('a device that is not online cannot be claimed; once online, its code claims it', async () => {
     const lock = devices.get('hearth-lock')
