@@ -168,7 +168,8 @@ describe('a program', () => {
     expect(answer.headers.get('content-type')).toBe('application/problem+json')
     expect(await answer.json()).toEqual({
       type: 'urn:hearthlock:error:sign_in_refused',
-      title: 'The e-mail address or the password is not right. After signing up, confirm the address with the mailed code first.',
+      title:
+        'The e-mail address or the password is not right. After signing up, confirm the address with the mailed code first.',
       status: 401,
       code: 'sign_in_refused',
     })
