@@ -132,7 +132,10 @@ describe('the drill', { timeout: 300_000 }, () => {
       expect(found).toContainEqual(
         expect.objectContaining({ what: 'name', where: expect.stringContaining('export.csv') }),
       )
-      expect(report.peopleNamed).toBe(2)
+      // By household: a drill before this one has tried canaries, and when their finding is called for next stands in the open.
+      const homes = new Set(found.map(({ whose }) => whose).filter((whose) => whose?.startsWith('household')))
+      expect(homes).toEqual(new Set([one?.whose, two?.whose]))
+      expect(report.peopleNamed).toBeGreaterThanOrEqual(2)
       for (const text of [textReport(report), htmlReport(report), JSON.stringify(report)]) {
         for (const { value } of seeded.known) expect(text).not.toContain(value.reveal())
       }
