@@ -108,12 +108,12 @@ const steps = [
     }),
   ),
   device.map((d) =>
-    // What a release will do: it comes with the rest of a device's life.
-    step(`the tenure of ${d} ends`, async (model, { devices }) => {
+    step(`the tenure of ${d} ends, and it is reset`, async (model, { devices }) => {
       await world.database.pool.query(
         'update registry.tenure set ended_hour = started_hour where device_id = $1 and ended_hour is null',
         [at(devices, d).deviceId],
       )
+      await world.reset(at(devices, d))
       const held = model.held.get(d)
       if (held) model.former.push(held)
       model.held.delete(d)
